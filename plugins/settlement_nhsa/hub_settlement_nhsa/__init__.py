@@ -1,0 +1,1 @@
+"""Sanyi Hub adapter."""
