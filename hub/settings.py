@@ -1,0 +1,169 @@
+"""Settings: one `hub.toml`, overridden by `HUB_*` in the environment.
+
+    database_url = "sqlite:///hub.db"
+    timezone = "Asia/Shanghai"
+
+    [channels.county-hospital]
+    adapter = "his-hl7v2"
+    listen = "127.0.0.1:2575"
+    mapping = "hl7v2"
+
+Every wrong key or value is one sentence with the file, the key, what was expected and what came.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+from hub.errors import Misconfigured
+
+DEVELOPMENT_KEY = "sanyi-hub-development-key"
+NAME = r"^[a-z][a-z0-9-]{0,62}$"
+
+
+class ChannelSettings(BaseModel):
+    """What the hub itself reads of `[channels.NAME]`; the other keys belong to the adapter."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    adapter: str = Field(description="kind of the adapter, as `hub adapter list` shows it")
+    mapping: str = Field("", description="mapping set that understands what comes in")
+    key: Literal["", "body"] = Field("", description="`body`: a message's key is its body's hash")
+    acknowledge: Literal["stored", "received"] = Field(
+        "stored", description="when the sender gets its answer: after storing, or after the inbox commit"
+    )
+    max_message: int = Field(32 * 1024 * 1024, gt=0, description="bytes; a longer message is refused")
+    max_backlog: int = Field(20_000, gt=0, description="messages received and not yet mapped; then reading stops")
+    max_in_flight: int = Field(256, gt=0, description="messages between receive and acknowledge")
+    conversations: tuple[str, ...] = Field((), description="conversation documents this target takes part in")
+    attempts: int = Field(12, gt=0, description="sends of one delivery before it becomes a dead letter")
+    retry_seconds: float = Field(1.0, gt=0, description="first pause before a retry; it doubles, with jitter")
+    retry_seconds_max: float = Field(600.0, gt=0, description="longest pause before a retry")
+    enabled: bool = True
+
+    @property
+    def adapter_settings(self) -> dict[str, Any]:
+        """The keys that belong to the adapter, with the few it shares with the hub."""
+        shared = {"key": self.key, "max_message": self.max_message}
+        return shared | (self.model_extra or {})
+
+
+class Settings(BaseModel):
+    """All settings of one hub."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = "Sanyi Hub"
+    database_url: str = "sqlite:///hub.db"
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535)
+    base_url: str = Field("", description="our own absolute FHIR base; empty: http://host:port/fhir")
+    canonical: str = Field("https://sanyi-hub.org/fhir", description="base of our profiles and code systems")
+    timezone: str = "Asia/Shanghai"
+    hub_key: SecretStr = Field(SecretStr(DEVELOPMENT_KEY), description="key of the resource ids")
+    references: Literal["open", "enforced"] = "open"
+    mappings: tuple[str, ...] = Field((), description="folders with mapping sets, beside the shipped ones")
+    max_body: int = Field(64 * 1024 * 1024, gt=0, description="bytes of one HTTP request")
+    channels: dict[Annotated[str, Field(pattern=NAME)], ChannelSettings] = Field(default_factory=dict)
+    file: Path | None = Field(None, exclude=True)
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError("expected an IANA time zone such as Asia/Shanghai") from error
+        return value
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+    @property
+    def fhir_base(self) -> str:
+        return (self.base_url or f"http://{self.host}:{self.port}/fhir").rstrip("/")
+
+    @property
+    def key_bytes(self) -> bytes:
+        return self.hub_key.get_secret_value().encode()
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths of the file start."""
+        return self.file.parent if self.file else Path.cwd()
+
+
+ENVIRONMENT = {
+    "HUB_DATABASE_URL": "database_url",
+    "HUB_HOST": "host",
+    "HUB_PORT": "port",
+    "HUB_BASE_URL": "base_url",
+    "HUB_TIMEZONE": "timezone",
+    "HUB_KEY": "hub_key",
+}
+
+
+def load(path: Path | str | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings: `path`, else HUB_CONFIG, else `hub.toml` if it is there, else the defaults.
+
+    Raises Misconfigured with every finding.
+    """
+    env = os.environ if environment is None else environment
+    named = path or env.get("HUB_CONFIG")
+    file = Path(named) if named else Path("hub.toml")
+    raw: dict[str, Any] = {}
+    if file.is_file():
+        raw = _read(file)
+    elif named:
+        raise Misconfigured(f"{file}: expected a settings file there, found none; name another with --config")
+    for variable, key in ENVIRONMENT.items():
+        if env.get(variable):
+            raw[key] = env[variable]
+    return build(raw, file if file.is_file() else None)
+
+
+def build(raw: dict[str, Any], file: Path | None = None) -> Settings:
+    """Settings from a plain table; raises Misconfigured with file and key of every finding."""
+    try:
+        return Settings.model_validate(raw | {"file": file})
+    except ValidationError as error:
+        raise Misconfigured(complaint(str(file or "settings"), error)) from error
+
+
+def complaint(where: str, error: ValidationError) -> str:
+    """One line per finding: `hub.toml: channels.x.key: expected ..., found ...`; values of secrets stay out."""
+    lines = []
+    for finding in error.errors(include_url=False):
+        key = ".".join(str(part) for part in finding["loc"]) or "(the whole)"
+        found = "" if _secret(key) or finding["type"] == "missing" else f", found {_short(finding.get('input'))}"
+        text = finding["msg"].removeprefix("Value error, ")
+        if finding["type"] == "extra_forbidden":
+            text = "this key is not known; check its spelling"
+        lines.append(f"{where}: {key}: {text}{found}")
+    return "\n".join(lines)
+
+
+def _secret(key: str) -> bool:
+    return any(word in key.lower() for word in ("key", "secret", "password", "token", "auth"))
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise Misconfigured(f"{file}: not valid TOML: {error}") from error
+    except UnicodeDecodeError as error:
+        raise Misconfigured(f"{file}: expected UTF-8 text, found other bytes at {error.start}") from error
