@@ -10,24 +10,24 @@ from typing import Literal
 
 import msgspec
 
-from hub.messages import Caller
-
 Action = Literal["read", "search", "history", "create", "update", "delete", "operation", "capabilities", "admin"]
 
 
 class Audit(msgspec.Struct, frozen=True, kw_only=True):
     """One row.
 
-    at       microseconds since the epoch, UTC
-    caller   on whose behalf
-    action   what was asked for
-    target   `Patient/123`, `Patient`, `Patient/$name`, or an admin path; never a query value
-    detail   names only: of search parameters, or the version written
-    status   the HTTP status (or its like) that the caller was given
+    at            microseconds since the epoch, UTC
+    organisation  on whose behalf; `person` is the authenticated subject, `via` the way in (`http`, a channel)
+    action        what was asked for
+    target        `Patient/123`, `Patient`, `Patient/$name`, or an admin path; never a query value
+    detail        names only: of search parameters, or the version written
+    status        the HTTP status (or its like) that the caller was given
     """
 
     at: int
-    caller: Caller
+    organisation: str
+    person: str = ""
+    via: str = ""
     action: Action
     target: str
     detail: str = ""

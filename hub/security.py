@@ -49,7 +49,7 @@ def caller_of(headers: Iterable[tuple[bytes, bytes]], client: tuple[str, int] | 
             raise Forbidden("this hub has no security settings: forwarded requests are refused")
         if name == b"host" and not is_loopback(_host(b"//" + value)):
             raise Forbidden("this hub has no security settings: only loopback host names are answered")
-        if name == b"origin" and value != b"null" and not is_loopback(_host(value)):
+        if name == b"origin" and not is_loopback(_host(value)):
             raise Forbidden("this hub has no security settings: pages of other sites are refused")
     return OPEN
 
