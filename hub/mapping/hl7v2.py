@@ -1,0 +1,427 @@
+"""HL7 v2, encoding characters form: decode, then split, each part only when somebody asks for it.
+
+The tree that mappings see: message → segments by id → repetitions of field N → component N → subcomponent N.
+A part without inner separators is its own first child, and the text of a part is the text of its first
+child, as version 2.x rules for fields whose type grew (https://www.hl7.eu/HL7v2x/v251/std251/ch02.html).
+Empty parts and the explicit null `""` are no nodes. Positions are written `PID-3[2].1`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from hub.errors import InvalidMessage
+from hub.mapping.charset import decode
+
+MAX_REPETITIONS = 1_000
+"""More repetitions of one field than this are refused: no real field has them."""
+
+_SEGMENT_ID = re.compile(r"[A-Z][A-Z0-9]{2}")
+_LINE_END = re.compile(r"\r\n|\r|\n")
+
+
+class Header(msgspec.Struct, frozen=True, kw_only=True):
+    """MSH, as far as acknowledging needs it; every value is text, empty where nothing was sent."""
+
+    sending_app: str
+    sending_facility: str
+    receiving_app: str
+    receiving_facility: str
+    time: str
+    kind: str
+    control_id: str
+    processing: str
+    version: str
+    charset: str
+    field_separator: str = "|"
+    encoding_characters: str = "^~\\&"
+
+
+class Separators(msgspec.Struct, frozen=True):
+    """The five delimiters of one message; a missing one is empty and separates nothing."""
+
+    field: str
+    component: str
+    repetition: str = ""
+    escape: str = ""
+    subcomponent: str = ""
+
+
+class Part:
+    """A repetition (level 0), a component (1) or a subcomponent (2) of a field."""
+
+    __slots__ = ("level", "place", "raw", "segment")
+
+    def __init__(self, segment: Segment, raw: str, level: int, place: tuple[int, ...]) -> None:
+        self.segment = segment
+        self.raw = raw
+        self.level = level
+        self.place = place  # field, repetition, component, subcomponent
+
+    def children(self, name: str) -> list[Part]:
+        """Component or subcomponent `name` (a number), or nothing."""
+        if not name.isdigit():
+            return []
+        number = int(name)
+        separators = self.segment.message.separators
+        separator = (separators.component, separators.subcomponent, "")[min(self.level, 2)]
+        if self.segment.verbatim(self.place[0]):
+            separator = ""
+        if separator and separator in self.raw:
+            pieces = self.raw.split(separator)
+            raw = pieces[number - 1] if 0 < number <= len(pieces) else ""
+        else:
+            raw = self.raw if number == 1 else ""
+        if not raw or raw == '""':
+            return []
+        return [type(self)(self.segment, raw, self.level + 1, (*self.place, number))]
+
+    @property
+    def text(self) -> str | None:
+        """The decoded text of the first component's first subcomponent."""
+        raw = self.raw
+        if self.segment.verbatim(self.place[0]):
+            return raw
+        separators = self.segment.message.separators
+        if self.level < 1 and separators.component in raw:
+            raw = raw.split(separators.component, 1)[0]
+        if self.level < 2 and separators.subcomponent and separators.subcomponent in raw:
+            raw = raw.split(separators.subcomponent, 1)[0]
+        return self.segment.message.unescape(raw) if raw and raw != '""' else None
+
+    @property
+    def position(self) -> str:
+        """`PID-3[2].1`."""
+        return position(self.segment.id, self.place)
+
+    def __repr__(self) -> str:
+        return f"<{self.position}>"
+
+
+class Segment:
+    """One line. `children("3")` are the repetitions of field 3."""
+
+    __slots__ = ("_fields", "id", "line", "message", "raw")
+    part: type[Part] = Part
+    text = None
+
+    def __init__(self, message: Hl7Message, raw: str, line: int) -> None:
+        self.message = message
+        self.raw = raw
+        self.id = raw[:3]
+        self.line = line
+        self._fields: list[str] | None = None
+
+    def fields(self) -> list[str]:
+        """The raw fields; index 0 is the segment id."""
+        if self._fields is None:
+            fields = self.raw.split(self.message.separators.field)
+            if self.id == "MSH":
+                fields.insert(1, self.message.separators.field)
+            self._fields = fields
+        return self._fields
+
+    def verbatim(self, number: int) -> bool:
+        """MSH-1 and MSH-2 hold the delimiters themselves."""
+        return number <= 2 and self.id == "MSH"
+
+    def repetitions(self, number: int) -> list[str]:
+        """The raw repetitions of a field, empty ones included."""
+        fields = self._fields or self.fields()
+        if number >= len(fields) or number < 1:
+            return []
+        raw = fields[number]
+        if not raw:
+            return []
+        separator = self.message.separators.repetition
+        if not separator or separator not in raw or self.verbatim(number):
+            return [raw]
+        pieces = raw.split(separator)
+        if len(pieces) > MAX_REPETITIONS:
+            where = f"{self.id}-{number}"
+            raise InvalidMessage(
+                f"line {self.line}, {where}: {len(pieces)} repetitions; at most {MAX_REPETITIONS} are read",
+                expression=where,
+            )
+        return pieces
+
+    def children(self, name: str) -> list[Part]:
+        """The repetitions of field `name` that hold something."""
+        if not name.isdigit():
+            return []
+        number = int(name)
+        return [
+            self.part(self, raw, 0, (number, index))
+            for index, raw in enumerate(self.repetitions(number))
+            if raw and raw != '""'
+        ]
+
+    def first(self, number: int, component: int = 1, subcomponent: int = 1) -> str | None:
+        """The text at field.component.subcomponent of the first repetition that has one; the fast way."""
+        fields = self._fields or self.fields()
+        if number >= len(fields):
+            return None
+        raw = fields[number]
+        if not raw:
+            return None
+        separators = self.message.separators
+        if separators.repetition not in raw or self.verbatim(number):
+            return self._atom(raw, component, subcomponent, number)
+        for piece in self.repetitions(number):
+            text = self._atom(piece, component, subcomponent, number)
+            if text is not None:
+                return text
+        return None
+
+    def _atom(self, raw: str, component: int, subcomponent: int, number: int) -> str | None:
+        message = self.message
+        separators = message.separators
+        if number <= 2 and self.id == "MSH":
+            return raw if component == 1 and subcomponent == 1 else None
+        if separators.component in raw:
+            pieces = raw.split(separators.component, component)
+            if component > len(pieces):
+                return None
+            raw = pieces[component - 1]
+        elif component != 1:
+            return None
+        if separators.subcomponent and separators.subcomponent in raw:
+            pieces = raw.split(separators.subcomponent, subcomponent)
+            if subcomponent > len(pieces):
+                return None
+            raw = pieces[subcomponent - 1]
+        elif subcomponent != 1:
+            return None
+        if not raw or raw == '""':
+            return None
+        return message.unescape(raw)
+
+    def __repr__(self) -> str:
+        return f"<{self.id} line {self.line}>"
+
+
+class Group:
+    """A segment and what follows it: an order with its RXO, RXR and FT1."""
+
+    __slots__ = ("_by_id", "segments")
+    text = None
+
+    def __init__(self, segments: list[Segment]) -> None:
+        self.segments = segments
+        self._by_id: dict[str, list[Segment]] | None = None
+
+    def of(self, segment_id: str) -> list[Segment]:
+        """All segments of that id, in order."""
+        if self._by_id is None:
+            by_id: dict[str, list[Segment]] = {}
+            for segment in self.segments:
+                by_id.setdefault(segment.id, []).append(segment)
+            self._by_id = by_id
+        return self._by_id.get(segment_id, [])
+
+    def children(self, name: str) -> list[Segment]:
+        """All segments of the id `name`."""
+        return self.of(name)
+
+    def group(self, start: str) -> list[Group]:
+        """One group per segment `start`: that segment and those after it, up to the next one."""
+        groups: list[Group] = []
+        for segment in self.segments:
+            if segment.id == start:
+                groups.append(Group([segment]))
+            elif groups:
+                groups[-1].segments.append(segment)
+        return groups
+
+
+class Hl7Message(Group):
+    """A whole message. `warnings` says where the sender's declarations were wrong."""
+
+    __slots__ = ("codec", "separators", "text_body", "warnings", "_escape")
+    segment: type[Segment] = Segment
+
+    def __init__(self, text: str, separators: Separators, codec: str, warnings: list[str]) -> None:
+        super().__init__([])
+        self.text_body = text
+        self.separators = separators
+        self.codec = codec
+        self.warnings = warnings
+        self._escape: re.Pattern[str] | None = None
+
+    def unescape(self, raw: str) -> str:
+        r"""Replace `\F\`, `\S\`, `\T\`, `\R\`, `\E\`, `\X0D\`, `\.br\`; an unknown or lone escape stays as it is."""
+        escape = self.separators.escape
+        if not escape or escape not in raw:
+            return raw
+        if self._escape is None:
+            mark = re.escape(escape)
+            self._escape = re.compile(f"{mark}([^{mark}]{{1,200}}){mark}")
+        return self._escape.sub(self._replace, raw)
+
+    def _replace(self, match: re.Match[str]) -> str:
+        code = match[1]
+        separators = self.separators
+        plain = {
+            "F": separators.field,
+            "S": separators.component,
+            "T": separators.subcomponent,
+            "R": separators.repetition,
+            "E": separators.escape,
+            "H": "",
+            "N": "",
+        }
+        if code in plain:
+            return plain[code]
+        if code.startswith((".br", ".sp", ".ce")):
+            return "\n"
+        if code[0] == "X":
+            try:
+                return bytes.fromhex(code[1:]).decode(self.codec)
+            except (ValueError, UnicodeDecodeError):
+                return match[0]
+        return match[0]
+
+    def header(self) -> Header:
+        """MSH as plain values."""
+        return _header(self.segments[0])
+
+
+def position(segment_id: str, place: tuple[int, ...]) -> str:
+    """`PID-3[2].1` of field, repetition (from 0), component, subcomponent."""
+    field, repetition, *inner = place
+    text = f"{segment_id}-{field}" + (f"[{repetition + 1}]" if repetition else "")
+    return text + "".join(f".{number}" for number in inner)
+
+
+def parse(body: bytes, charset: str = "", *, message: type[Hl7Message] = Hl7Message) -> Hl7Message:
+    """Read a message. `charset` is what the channel says; MSH-18 is asked where it is empty.
+
+    Raises InvalidMessage with the byte offset, the line or the field.
+    """
+    start = _start(body)
+    declared = charset or _declared(_first_line(body, start))
+    decoded = decode(body[start:] if start else body, declared)
+    text = decoded.text
+    warnings = [decoded.warning] if decoded.warning else []
+    separators = _separators(text, warnings)
+    found = message(text, separators, decoded.codec, warnings)
+    segments, make = found.segments, found.segment
+    lines = text.split("\r") if "\n" not in text else _LINE_END.split(text) if _lf_only(text) else _split(text)
+    for number, line in enumerate(lines, 1):
+        if not line or line.isspace():
+            continue
+        if not _SEGMENT_ID.match(line) or (len(line) > 3 and line[3] != separators.field):
+            raise InvalidMessage(
+                f"line {number}: expected a segment id and {separators.field!r}, found something else",
+                expression=f"line {number}",
+            )
+        segments.append(make(found, line, number))
+    return found
+
+
+def header(body: bytes) -> Header:
+    """MSH of a message, reading only its first line; raises InvalidMessage where there is none."""
+    start = _start(body)
+    line = _first_line(body, start)
+    decoded = decode(line, _declared(line))
+    separators = _separators(decoded.text, [])
+    message = Hl7Message(decoded.text, separators, decoded.codec, [])
+    return _header(Segment(message, decoded.text, 1))
+
+
+def _header(msh: Segment) -> Header:
+    def text(number: int, component: int = 1) -> str:
+        return msh.first(number, component) or ""
+
+    event = text(9, 2)
+    return Header(
+        sending_app=text(3),
+        sending_facility=text(4),
+        receiving_app=text(5),
+        receiving_facility=text(6),
+        time=text(7),
+        kind=f"{text(9)}^{event}" if event else text(9),
+        control_id=text(10),
+        processing=text(11),
+        version=text(12),
+        charset=text(18),
+        field_separator=msh.message.separators.field,
+        encoding_characters=text(2),
+    )
+
+
+def _start(body: bytes) -> int:
+    """Where MSH begins: blank lines and a byte order mark before it are forgiven."""
+    start = 3 if body.startswith(b"\xef\xbb\xbf") else 0
+    while start < len(body) and body[start] in b"\r\n \x0b":
+        start += 1
+    if body[start : start + 3] != b"MSH":
+        found = body[start : start + 3]
+        seen = f"{found.decode('ascii')!r}" if found.isalnum() else "something else" if found else "nothing"
+        raise InvalidMessage(f"line 1: expected MSH, found {seen}", expression="line 1")
+    return start
+
+
+def _first_line(body: bytes, start: int) -> bytes:
+    ends = [end for end in (body.find(b"\r", start), body.find(b"\n", start)) if end >= 0]
+    return body[start : min(ends)] if ends else body[start:]
+
+
+def _declared(line: bytes) -> str:
+    """MSH-18 of the first line, its first repetition; empty where nothing is declared."""
+    if len(line) < 5:
+        return ""
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError:
+        text = line.decode("gb18030", "replace")
+    fields = text.split(text[3])
+    return fields[17].split(text[5:6] or "~")[0].strip() if len(fields) > 17 else ""
+
+
+def _separators(text: str, warnings: list[str]) -> Separators:
+    """The delimiters MSH declares; raises InvalidMessage where they cannot be."""
+    field = text[3:4]
+    if not field or field.isalnum() or field.isspace():
+        raise InvalidMessage("MSH-1: expected a field separator after MSH", expression="MSH-1")
+    characters = text[4 : _end_of_field(text, field)]
+    if len(characters) == 5 and characters[2] == characters[3]:  # an escape character escaped once too often
+        warnings.append("MSH-2: the escape character stands there twice; read as one")
+        characters = characters[:3] + characters[4]
+    if not 1 <= len(characters) <= 5 or any(c.isalnum() or c.isspace() for c in characters):
+        raise InvalidMessage(f"MSH-2: expected one to five delimiters, found {len(characters)} characters",
+                             expression="MSH-2")
+    if len(set(characters)) != len(characters) or field in characters:
+        raise InvalidMessage("MSH-2: the delimiters must differ from each other", expression="MSH-2")
+    return Separators(field, *characters[:4])
+
+
+def _end_of_field(text: str, field: str) -> int:
+    ends = [end for end in (text.find(field, 4), text.find("\r", 4), text.find("\n", 4)) if end >= 0]
+    return min(ends) if ends else len(text)
+
+
+def _lf_only(text: str) -> bool:
+    return "\r" not in text
+
+
+def _split(text: str) -> list[str]:
+    """CR ends a segment, and LF after it belongs to it; a lone LF is content of a field."""
+    return text.replace("\r\n", "\r").split("\r")
+
+
+def atoms(segment: Segment) -> Iterator[tuple[tuple[int, int, int, int], str]]:
+    """Every place of a segment that holds something: (field, repetition, component, subcomponent) and its raw text."""
+    separators = segment.message.separators
+    for number in range(1, len(segment.fields())):
+        if segment.verbatim(number):
+            continue
+        for repetition, raw in enumerate(segment.repetitions(number)):
+            for component, inner in enumerate(raw.split(separators.component), 1):
+                pieces = inner.split(separators.subcomponent) if separators.subcomponent else [inner]
+                for subcomponent, piece in enumerate(pieces, 1):
+                    if piece and piece != '""':
+                        yield (number, repetition, component, subcomponent), piece
