@@ -1,0 +1,169 @@
+"""A channel: one adapter with its settings, wired to the pipeline, started, paused and resumed.
+
+The runner takes what the adapter receives, keeps a bounded number in flight, and tells the adapter the
+outcome. Messages with a cursor are taken one by one, because the cursor commits with its message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal
+
+from pydantic import SecretStr, ValidationError
+
+from hub.adapters import Adapter
+from hub.errors import HubError, Misconfigured
+from hub.messages import Message, Outcome
+from hub.plugins import Plugins
+from hub.settings import ChannelSettings, Settings, complaint
+
+log = logging.getLogger("hub.channels")
+
+Take = Callable[["Channel", str, Message], Awaitable[Outcome]]
+State = Literal["stopped", "running", "paused", "failed"]
+SHARED_KEYS = ("key", "max_message")
+RESTART_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+
+
+class Channel:
+    """One configured connection. `values` are the adapter's settings without secrets, for mappings."""
+
+    def __init__(self, name: str, settings: ChannelSettings, adapter: Adapter) -> None:
+        self.name = name
+        self.settings = settings
+        self.adapter = adapter
+        self.values = plain_values(adapter)
+        self.state: State = "stopped"
+        self.reason = ""
+        self.received = 0
+
+    def pause(self, reason: str) -> None:
+        """Note that the channel must not go on; its runner stops it."""
+        self.state, self.reason = "paused", reason
+
+    def describe(self) -> dict[str, Any]:
+        """One row of `hub channel list`."""
+        return {
+            "name": self.name,
+            "adapter": self.adapter.kind,
+            "state": self.state,
+            "reason": self.reason,
+            "mapping": self.settings.mapping,
+            "acknowledge": self.settings.acknowledge,
+            "received": self.received,
+        }
+
+
+def build(settings: Settings, plugins: Plugins) -> dict[str, Channel]:
+    """Every enabled channel of the settings; Misconfigured names file and key of what is wrong."""
+    channels = {}
+    for name, one in settings.channels.items():
+        if one.enabled:
+            channels[name] = Channel(name, one, build_adapter(settings, plugins, name, one))
+    return channels
+
+
+def build_adapter(settings: Settings, plugins: Plugins, name: str, one: ChannelSettings) -> Adapter:
+    """The adapter of one channel, with checked settings."""
+    where = str(settings.file or "settings")
+    try:
+        adapter = plugins.adapter(one.adapter)
+    except Misconfigured as error:
+        raise Misconfigured(f"{where}: channels.{name}.adapter: {error}") from error
+    shared = {key: getattr(one, key) for key in SHARED_KEYS if key in adapter.Settings.model_fields}
+    try:
+        checked = adapter.Settings.model_validate(shared | one.adapter_settings)
+    except ValidationError as error:
+        raise Misconfigured(complaint(f"{where}: channels.{name}", error)) from error
+    return adapter(name, checked)
+
+
+def plain_values(adapter: Adapter) -> dict[str, Any]:
+    """An adapter's settings as JSON values, secrets left out."""
+    secret = {
+        name for name in type(adapter.settings).model_fields if isinstance(getattr(adapter.settings, name), SecretStr)
+    }
+    return adapter.settings.model_dump(mode="json", exclude=secret)
+
+
+class Runner:
+    """Runs one channel until it is stopped."""
+
+    def __init__(self, channel: Channel, take: Take, read_cursor: Callable[[str], Awaitable[str]]) -> None:
+        self.channel = channel
+        self.take = take
+        self.read_cursor = read_cursor
+        self._task: asyncio.Task[None] | None = None
+        self._running: set[asyncio.Task[None]] = set()
+        self._places = asyncio.Semaphore(channel.settings.max_in_flight)
+        self.opened = asyncio.Event()
+
+    async def start(self) -> None:
+        """Open the adapter and begin to receive; returns when it listens, or raises why it cannot."""
+        if self._task is None:
+            await self.channel.adapter.open()
+            self.channel.state, self.channel.reason = "running", ""
+            self._task = asyncio.create_task(self._receive(), name=f"channel {self.channel.name}")
+
+    async def stop(self) -> None:
+        """Stop receiving; what is in flight is stored, and acknowledged if the sender is still there."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            if self._running:
+                await asyncio.wait(self._running, timeout=10)
+            await self.channel.adapter.close()
+        if self.channel.state == "running":
+            self.channel.state = "stopped"
+
+    async def _receive(self) -> None:
+        failures = 0
+        while self.channel.state == "running":
+            try:
+                cursor = await self.read_cursor(self.channel.name)
+                async for place, message in self.channel.adapter.receive(cursor):
+                    failures = 0
+                    await self._accept(place, message)
+                return
+            except Misconfigured as error:
+                self.channel.pause(str(error))
+                log.error("channel %s paused: %s", self.channel.name, error)
+                return
+            except HubError as error:
+                wait = RESTART_SECONDS[min(failures, len(RESTART_SECONDS) - 1)]
+                failures += 1
+                log.warning("channel %s: %s; again in %ss", self.channel.name, error, wait)
+                await asyncio.sleep(wait)
+            except Exception:
+                wait = RESTART_SECONDS[min(failures, len(RESTART_SECONDS) - 1)]
+                failures += 1
+                log.exception("channel %s failed; again in %ss", self.channel.name, wait)
+                await asyncio.sleep(wait)
+
+    async def _accept(self, place: str, message: Message) -> None:
+        self.channel.received += 1
+        if place:
+            await self._answer(place, message)
+            return
+        await self._places.acquire()
+        task = asyncio.create_task(self._answer(place, message))
+        self._running.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._places.release()
+
+    async def _answer(self, place: str, message: Message) -> None:
+        outcome = await self.take(self.channel, place, message)
+        try:
+            await self.channel.adapter.acknowledge(message, outcome)
+        except Exception:
+            log.exception("channel %s: message %s stored but not acknowledged", self.channel.name, outcome.message)
+        if place and outcome.code == "unavailable":
+            raise HubError("the store is not available: the cursor stays where it is")

@@ -1,0 +1,337 @@
+"""The engine: a stored resource starts a conversation, a reply advances it, silence makes it ask.
+
+Every move happens inside the transaction that brought its cause, so a conversation is never ahead of or
+behind its messages. No move sends anything: it writes the next outbox row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from hub import r4
+from hub.conversations.document import Document, Step, Unknown
+from hub.errors import Misconfigured
+from hub.store import outbox, talks
+from hub.store.backend import Reader, Tx
+from hub.store.outbox import Row
+from hub.store.resources import Written, get
+from hub.store.talks import Talk
+
+SECOND = 1_000_000
+HOPS = 3
+MOST_NEIGHBOURS = 500
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """A channel that conversations speak to, with the settings its documents may read."""
+
+    channel: str
+    documents: tuple[str, ...]
+    values: dict[str, Any]
+
+
+async def neighbourhood(reader: Reader, focus: str) -> dict[str, dict[str, Any]]:
+    """A resource and what it refers to within `HOPS` references, as plain JSON by `Type/id`."""
+    found: dict[str, dict[str, Any]] = {}
+    wanted = [focus]
+    for _ in range(HOPS + 1):
+        trees = []
+        for reference in wanted:
+            kind, _, name = reference.partition("/")
+            stored = await get(reader, kind, name)
+            if stored is not None and not stored.deleted:
+                found[reference] = r4.tree(stored.body)
+                trees.append(found[reference])
+        wanted = [one for one in dict.fromkeys(references(trees)) if one not in found]
+        if len(found) > MOST_NEIGHBOURS:
+            break
+    return found
+
+
+def references(node: Any) -> Iterator[str]:
+    """Every literal relative reference below a JSON node, versions stripped."""
+    if isinstance(node, dict):
+        reference = node.get("reference")
+        if isinstance(reference, str) and reference.count("/") in (1, 3) and ":" not in reference:
+            yield "/".join(reference.split("/")[:2])
+        for child in node.values():
+            yield from references(child)
+    elif isinstance(node, list):
+        for child in node:
+            yield from references(child)
+
+
+def sent_tree(row: Row) -> Any:
+    """%sent: what went out, where it is JSON."""
+    return r4.tree(row.body) if row.body and row.content_type.endswith("json") else {}
+
+
+class Conversations:
+    """All conversations of one hub. `woken` is called with a channel's name when it has a new delivery."""
+
+    def __init__(
+        self,
+        documents: Mapping[str, Document],
+        targets: Sequence[Target],
+        woken: Callable[[str], None] = lambda channel: None,
+    ) -> None:
+        self.documents = documents
+        self.targets = {target.channel: target for target in targets}
+        self.woken = woken
+        self._by_type: dict[str, list[tuple[Document, Target]]] = {}
+        for target in targets:
+            for name in target.documents:
+                if name not in documents:
+                    known = ", ".join(sorted(documents)) or "none"
+                    raise Misconfigured(
+                        f"channels.{target.channel}.conversations: no document {name!r} (there are: {known})"
+                    )
+                self._by_type.setdefault(documents[name].resource, []).append((documents[name], target))
+
+    async def stored(self, tx: Tx, changes: Sequence[Written]) -> None:
+        """Start what the stored resources ask for; hung into the store."""
+        for change in changes:
+            if change.type in self._by_type and change.change in ("created", "updated", "restored"):
+                await self._offer(tx, change)
+
+    async def _offer(self, tx: Tx, change: Written) -> None:
+        focus = r4.tree(change.body)
+        for document, target in self._by_type[change.type]:
+            env = {"facts": {}, "settings": target.values, "resource": focus}
+            if document.when is not None and not document.when.truth(focus, env):
+                continue
+            reference = f"{change.type}/{change.id}"
+            key = str(document.key.first(focus, env) if document.key else None or reference)
+            if await talks.find(tx, document.name, key):
+                continue
+            order = document.order.first(focus, env) if document.order else None
+            talk = Talk(
+                id=0,
+                document=document.name,
+                key=key,
+                channel=target.channel,
+                focus=reference,
+                ordering=str(order or key),
+                state="running",
+                place={},
+                facts={},
+            )
+            talk.id = await talks.begin(tx, talk)
+            await self._go(tx, talk, document, 0, focus)
+
+    async def advance(
+        self, tx: Tx, row: Row, facts: Mapping[str, Any], *, refused: str | None = None, stopped: str = ""
+    ) -> None:
+        """A reply came: keep its facts and take the next step.
+
+        `refused` is the other system's reason; `stopped` says why the reply itself cannot be used, which
+        is for a person to look at.
+        """
+        talk = await talks.lock(tx, row.conversation)
+        if talk is None or talk.place.get("delivery") != row.id or talk.state not in ("running", "waiting"):
+            return
+        talk.state, talk.reason = "running", ""
+        talk.facts |= facts
+        document = self._document(talk)
+        role = talk.place["role"]
+        if stopped:
+            await self._halt(tx, talk, "waiting", f"{row.step}: {stopped}")
+        elif refused is not None and role == "step":
+            await self._halt(tx, talk, "refused", f"{row.step}: {refused}")
+        elif refused is not None and role == "undo":
+            await self._halt(tx, talk, "waiting", f"{row.step} was refused: {refused}")
+        elif role == "step":
+            await self._stepped(tx, talk, document)
+        elif role == "undo":
+            await self._undone(tx, talk, document)
+        else:
+            await self._asked(tx, talk, document, talk.place["ask"] + 1)
+
+    async def unknown(self, tx: Tx, row: Row, why: str) -> bool:
+        """An effect went unanswered. True: the conversation has taken it over; False: the worker decides."""
+        talk = await talks.lock(tx, row.conversation)
+        if talk is None or talk.state != "running" or talk.place.get("delivery") != row.id:
+            return False
+        document = self._document(talk)
+        step = document.steps[document.position(talk.place["step"])]
+        if talk.place["role"] == "undo" or step.unknown is None:
+            return False
+        if step.unknown.mode == "resend":
+            await outbox.mark(tx, row.id, "cancelled", error=why)
+            await self._send(tx, talk, step, {**talk.place, "role": "step"})
+            return True
+        if step.unknown.mode == "ask":
+            await outbox.release(tx, row.id, why)
+            unanswered = {
+                "delivery": row.id,
+                "business_id": row.business_id,
+                "number": row.number,
+                "created": row.created,
+                "kind": row.kind,
+                "since": tx.now,
+            }
+            talk.place = {"step": step.name, "again": talk.place.get("again", False), "unknown": unanswered}
+            await self._asked(tx, talk, document, 0)
+            return True
+        return False
+
+    def mode(self, row: Row, talk: Talk | None) -> str:
+        """What the worker does with an unanswered effect that no conversation took over."""
+        if talk is None:
+            return "adapter"
+        document = self._document(talk)
+        step = document.steps[document.position(talk.place["step"])]
+        if talk.place.get("role") == "undo":
+            undo = step.unknown.undo if step.unknown else None
+            return "same" if undo is not None and undo.idempotent else "person"
+        return step.unknown.mode if step.unknown else "adapter"
+
+    async def wait_for_person(self, tx: Tx, row: Row, why: str) -> None:
+        """A delivery became a dead letter: its conversation says so."""
+        talk = await talks.lock(tx, row.conversation)
+        if talk is not None and talk.state == "running":
+            await self._halt(tx, talk, "waiting", f"{row.step}: {why}")
+
+    async def resume(self, tx: Tx, row: Row) -> None:
+        """Its dead letter goes out again."""
+        talk = await talks.lock(tx, row.conversation)
+        if talk is not None and talk.state == "waiting" and talk.place.get("delivery") == row.id:
+            talk.state, talk.reason = "running", ""
+            await talks.save(tx, talk)
+
+    def env(self, talk: Talk) -> dict[str, Any]:
+        """%facts, %settings, %step and %unknown for the documents of a conversation."""
+        unknown = talk.place.get("unknown") or {}
+        return {
+            "facts": talk.facts,
+            "settings": self.targets[talk.channel].values if talk.channel in self.targets else {},
+            "step": talk.place.get("step", ""),
+            "unknown": unknown,
+        }
+
+    async def environment(self, reader: Reader, row: Row) -> dict[str, Any]:
+        """The env of a delivery's documents, with the focus, and what it refers to for resolve()."""
+        talk = await talks.load(reader, row.conversation) if row.conversation else None
+        if talk is None:
+            return {"facts": {}, "settings": {}, "unknown": {}, "step": row.step, "focus": {}, "sent": {}}
+        near = await neighbourhood(reader, talk.focus)
+        return {
+            **self.env(talk),
+            "step": row.step,
+            "focus": near.get(talk.focus, {}),
+            "sent": sent_tree(row),
+            "resolve": near.get,
+        }
+
+    def _document(self, talk: Talk) -> Document:
+        if talk.document not in self.documents:
+            raise Misconfigured(f"conversation document {talk.document!r} is gone; put it back or end {talk.key}")
+        return self.documents[talk.document]
+
+    async def _go(
+        self, tx: Tx, talk: Talk, document: Document, index: int, focus: dict[str, Any] | None = None
+    ) -> None:
+        """Take the first step from `index` on that is not skipped."""
+        place = {key: talk.place[key] for key in ("again", "unknown") if key in talk.place} if index else {}
+        for step in document.steps[index:]:
+            if step.skip is not None:
+                focus = focus or await self._focus(tx, talk)
+                if step.skip.truth(focus, self.env(talk)):
+                    continue
+            place.pop("again", None)
+            await self._send(tx, talk, step, {**place, "step": step.name, "role": "step"})
+            return
+        talk.state, talk.place = "done", {"step": "", "role": "done"}
+        await talks.save(tx, talk)
+
+    async def _stepped(self, tx: Tx, talk: Talk, document: Document) -> None:
+        index = document.position(talk.place["step"])
+        step = document.steps[index]
+        if step.repeat is not None:
+            focus = await self._focus(tx, talk)
+            if not step.repeat.until.truth(focus, self.env(talk)):
+                await self._send(tx, talk, step, talk.place, wait=self._seconds(talk, step.repeat.every))
+                return
+        if talk.place.get("again") and step.unknown is not None and step.unknown.asks:
+            talk.place = {**talk.place, "last": True}
+            await self._asked(tx, talk, document, 0)
+            return
+        await self._go(tx, talk, document, index + 1)
+
+    async def _asked(self, tx: Tx, talk: Talk, document: Document, index: int) -> None:
+        """Ask the next question, or draw the conclusion when all are answered."""
+        position = document.position(talk.place["step"])
+        unknown = document.steps[position].unknown
+        if unknown is None or unknown.found is None:
+            raise Misconfigured(f"conversation {document.name}: step {talk.place['step']!r} asks nothing any more")
+        focus = await self._focus(tx, talk)
+        for number, question in enumerate(unknown.asks[index:], index):
+            if question.skip is None or not question.skip.truth(focus, self.env(talk)):
+                await self._send(tx, talk, question, {**talk.place, "role": "ask", "ask": number})
+                return
+        found = unknown.found.truth(focus, self.env(talk))
+        if talk.place.get("last"):
+            if found:
+                await self._halt(tx, talk, "waiting", f"{talk.place['step']} took effect twice: undo one of them")
+            else:
+                await self._go(tx, talk, document, position + 1)
+        elif found:
+            await self._go(tx, talk, document, position + 1)
+        else:
+            await self._not_found(tx, talk, unknown)
+
+    async def _not_found(self, tx: Tx, talk: Talk, unknown: Unknown) -> None:
+        waited = tx.now - talk.place["unknown"]["since"]
+        if waited < self._seconds(talk, unknown.horizon):
+            question = unknown.asks[0]
+            wait = self._seconds(talk, unknown.every)
+            await self._send(tx, talk, question, {**talk.place, "role": "ask", "ask": 0}, wait=wait)
+        elif unknown.undo is not None:
+            await self._send(tx, talk, unknown.undo, {**talk.place, "role": "undo"})
+        else:
+            await self._halt(tx, talk, "waiting", f"{talk.place['step']}: not found, and nothing can undo it")
+
+    async def _undone(self, tx: Tx, talk: Talk, document: Document) -> None:
+        step = document.steps[document.position(talk.place["step"])]
+        if step.unknown is not None and step.unknown.again:
+            await self._send(tx, talk, step, {**talk.place, "role": "step", "again": True})
+        else:
+            await self._halt(tx, talk, "waiting", f"{step.name} was undone")
+
+    async def _send(self, tx: Tx, talk: Talk, step: Step, place: dict[str, Any], wait: int = 0) -> None:
+        number = await outbox.add(
+            tx,
+            talk.channel,
+            conversation=talk.id,
+            step=step.name,
+            document=step.send,
+            reply_document=step.reply,
+            effect=step.effect,
+            ordering=talk.ordering,
+            due=tx.now + wait,
+        )
+        talk.place = {**place, "delivery": number}
+        await talks.save(tx, talk)
+        self.woken(talk.channel)
+
+    async def _halt(self, tx: Tx, talk: Talk, state: str, reason: str) -> None:
+        talk.state, talk.reason = state, reason
+        await talks.save(tx, talk)
+
+    async def _focus(self, tx: Tx, talk: Talk) -> dict[str, Any]:
+        kind, _, name = talk.focus.partition("/")
+        stored = await get(tx, kind, name)
+        return r4.tree(stored.body) if stored is not None and not stored.deleted else {}
+
+    def _seconds(self, talk: Talk, value: str) -> int:
+        """Microseconds from a number of seconds or the name of an adapter setting."""
+        known = self.targets[talk.channel].values if talk.channel in self.targets else {}
+        try:
+            return round(float(known.get(value, value)) * SECOND)
+        except (TypeError, ValueError) as error:
+            raise Misconfigured(
+                f"conversation {talk.document}: {value!r} is neither seconds nor a setting of {talk.channel}"
+            ) from error
