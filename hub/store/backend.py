@@ -1,0 +1,57 @@
+"""The transaction a unit of work sees, whatever the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from hub.store.statements import Statement
+
+if TYPE_CHECKING:
+    from hub.store.memory import Memory
+
+Row = tuple[Any, ...]
+
+
+class Reader(Protocol):
+    """Anything that answers a SELECT: a transaction, or the store itself (its last committed state)."""
+
+    async def rows(self, statement: Statement, *args: Any) -> list[Row]:
+        """Every row of a SELECT or of a RETURNING."""
+        ...
+
+
+class Tx(Reader, Protocol):
+    """The transaction of one unit of work.
+
+    `now` is its time in microseconds since the epoch, never before that of an earlier unit. A unit awaits
+    nothing but its transaction (on SQLite that never suspends, and anything else is refused), and may
+    run more than once, so that it changes nothing outside the database.
+    """
+
+    now: int
+    postgres: bool
+    memory: Memory
+
+    async def rows(self, statement: Statement, *args: Any) -> list[Row]:
+        """Every row of a SELECT or of a RETURNING."""
+        ...
+
+    async def run(self, statement: Statement, *args: Any) -> int:
+        """Run a statement; the number of rows it touched."""
+        ...
+
+    async def run_many(self, statement: Statement, rows: Sequence[Sequence[Any]]) -> None:
+        """Run a statement once per row of arguments (none: nothing happens)."""
+        ...
+
+    async def insert(self, statement: Statement, *args: Any) -> int:
+        """Run an INSERT ... RETURNING and give back the new integer key."""
+        ...
+
+    async def lock(self, keys: Iterable[int]) -> None:
+        """Hold these 64-bit keys until the commit, so that no other unit holds one of them meanwhile.
+
+        SQLite has one writer and needs nothing. On PostgreSQL they are advisory locks, taken in order.
+        """
+        ...

@@ -1,0 +1,240 @@
+"""The store on PostgreSQL: several committers, each running a batch of units in one transaction.
+
+READ COMMITTED. A unit's first locks may wait and are taken in order; later ones in the same transaction are
+only tried, and if one is taken elsewhere the unit starts again with all of them first, so that two hubs
+never wait for each other in a circle. A batch that fails is tried again one unit at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar, cast
+
+import asyncpg
+from sqlalchemy import BigInteger, bindparam, func, select
+from sqlalchemy import cast as sql_cast
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from hub.errors import Conflict, Retryable
+from hub.store.backend import Row
+from hub.store.memory import Memory
+from hub.store.statements import Statement, statement
+from hub.store.store import Store, Work
+
+T = TypeVar("T")
+
+COMMITTERS = 4
+READERS = 6
+MAX_UNITS = 16
+ATTEMPTS = 10
+_AGAIN = (
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.UniqueViolationError,
+    asyncpg.LockNotAvailableError,
+)
+_LOST = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError, OSError)
+
+_KEYS = func.unnest(sql_cast(bindparam("keys"), ARRAY(BigInteger))).table_valued("key").alias("k")
+_LOCK = statement(select(func.count(func.pg_advisory_xact_lock(_KEYS.c.key))))
+_TRY = statement(select(func.bool_and(func.pg_try_advisory_xact_lock(_KEYS.c.key))))
+
+
+class _Contended(Exception):
+    """Somebody holds a lock that this unit may not wait for now."""
+
+    def __init__(self, keys: set[int]) -> None:
+        self.keys = keys
+
+
+class _Connection(asyncpg.Connection):
+    """Nothing of ours outlives a transaction, so that giving a connection back needs no round trip."""
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
+class PostgresTx:
+    """The transaction of one unit; see `hub.store.backend.Tx`."""
+
+    postgres = True
+    __slots__ = ("_connection", "held", "memory", "now")
+
+    def __init__(self, connection: asyncpg.Connection[Any], now: int, memory: Memory, held: set[int]) -> None:
+        self._connection = connection
+        self.now = now
+        self.memory = memory
+        self.held = held
+
+    async def rows(self, statement: Statement, *args: Any) -> list[Row]:
+        return [tuple(row) for row in await self._connection.fetch(statement.postgres, *args)]
+
+    async def run(self, statement: Statement, *args: Any) -> int:
+        status = await self._connection.execute(statement.postgres, *args)
+        count = status.rpartition(" ")[2]
+        return int(count) if count.isdigit() else 0
+
+    async def run_many(self, statement: Statement, rows: Sequence[Sequence[Any]]) -> None:
+        if rows:
+            await self._connection.executemany(statement.postgres, rows)
+
+    async def insert(self, statement: Statement, *args: Any) -> int:
+        return cast(int, await self._connection.fetchval(statement.postgres, *args))
+
+    async def lock(self, keys: Iterable[int]) -> None:
+        new = sorted(set(keys) - self.held)
+        if not new:
+            return
+        if not self.held:
+            await self._connection.fetchval(_LOCK.postgres, new)
+        elif not await self._connection.fetchval(_TRY.postgres, new):
+            raise _Contended(self.held.union(new))
+        self.held.update(new)
+
+
+class _Unit:
+    """A unit of work on its way, with whoever waits for it."""
+
+    __slots__ = ("future", "work")
+
+    def __init__(self, work: Work[Any], future: asyncio.Future[Any]) -> None:
+        self.work = work
+        self.future = future
+
+    def answer(self, result: Any) -> None:
+        if not self.future.done():
+            self.future.set_result(result)
+
+    def fail(self, error: BaseException) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class PostgresStore(Store):
+    """See `hub.store.store.Store`."""
+
+    postgres = True
+
+    def __init__(self, pool: asyncpg.Pool[Any], **options: Any) -> None:
+        super().__init__(**options)
+        self._pool = pool
+        self._waiting: deque[_Unit] = deque()
+        self._committers: set[asyncio.Task[None]] = set()
+        self._closing = False
+
+    @classmethod
+    async def connect(cls, url: str, **options: Any) -> PostgresStore:
+        """Open the pool; raises OSError or asyncpg.PostgresError."""
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=1,
+            max_size=COMMITTERS + READERS,
+            connection_class=_Connection,
+            statement_cache_size=1000,
+            server_settings={"application_name": "sanyi-hub", "jit": "off"},
+        )
+        return cls(pool, **options)
+
+    def announce(self, url: str) -> None:
+        """Several hubs may share a PostgreSQL database: there is no owner to name."""
+
+    async def write(self, work: Work[T]) -> T:
+        if self._closing:
+            raise Retryable("The store is closed")
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Unit(work, future))
+        if len(self._committers) < COMMITTERS:
+            task = asyncio.create_task(self._serve(), name="store-committer")
+            self._committers.add(task)
+            task.add_done_callback(self._committers.discard)
+        return await future
+
+    async def rows(self, statement: Statement, *args: Any) -> list[Row]:
+        try:
+            async with self._pool.acquire() as connection:
+                return [tuple(row) for row in await connection.fetch(statement.postgres, *args)]
+        except _LOST as error:
+            raise Retryable(f"The database cannot be reached: {error}") from error
+
+    async def close(self) -> None:
+        if self._closing:
+            return
+        self._closing = True
+        if self._committers:
+            await asyncio.wait(self._committers)
+        await self._pool.close()
+
+    async def _serve(self) -> None:
+        """Take batches until nobody waits any more."""
+        while self._waiting:
+            share = -(-len(self._waiting) // max(1, COMMITTERS - len(self._committers) + 1))
+            units = [self._waiting.popleft() for _ in range(min(share, MAX_UNITS))]
+            batch = [unit for unit in units if not unit.future.cancelled()]
+            try:
+                async with self._pool.acquire() as connection:
+                    if len(batch) > 1 and await self._together(connection, batch):
+                        continue
+                    for unit in batch:
+                        await self._alone(connection, unit)
+            except _LOST as error:
+                for unit in batch:
+                    unit.fail(Retryable(f"The database cannot be reached: {error}"))
+            except BaseException as error:
+                for unit in batch:
+                    unit.fail(error)
+                raise
+
+    async def _together(self, connection: Any, batch: list[_Unit]) -> bool:
+        """The whole batch in one transaction; False when any of it failed and nothing is stored."""
+        held: set[int] = set()
+        await connection.execute("BEGIN")
+        try:
+            now = self.now()
+            results = [await unit.work(PostgresTx(connection, now, self.memory, held)) for unit in batch]
+            await connection.execute("COMMIT")
+        except Exception as error:
+            await _rollback(connection, error)
+            return False
+        self.commits += 1
+        self.writes += len(batch)
+        for unit, result in zip(batch, results, strict=True):
+            unit.answer(result)
+        return True
+
+    async def _alone(self, connection: Any, unit: _Unit) -> None:
+        """One unit in its own transaction, again while others are in the way."""
+        first: set[int] = set()
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                await asyncio.sleep(random.uniform(0.001, 0.01 * attempt))
+            await connection.execute("BEGIN")
+            try:
+                tx = PostgresTx(connection, self.now(), self.memory, set())
+                await tx.lock(first)
+                result = await unit.work(tx)
+                await connection.execute("COMMIT")
+            except _Contended as contended:
+                first |= contended.keys
+                await _rollback(connection, contended)
+            except _AGAIN as error:
+                await _rollback(connection, error)
+            except Exception as error:
+                await _rollback(connection, error)
+                unit.fail(error)
+                return
+            else:
+                self.commits += 1
+                self.writes += 1
+                unit.answer(result)
+                return
+        unit.fail(Conflict("Others kept changing the same resources; try again"))
+
+
+async def _rollback(connection: Any, error: Exception) -> None:
+    """Undo the transaction; a connection that is gone raises its own error."""
+    if isinstance(error, _LOST):
+        raise error
+    await connection.execute("ROLLBACK")
