@@ -37,7 +37,7 @@ class Field(msgspec.Struct, frozen=True):
 def table() -> dict[str, dict[str, tuple[Field, ...]]]:
     """Fields by transaction and node."""
     rows: dict[str, dict[str, tuple[Field, ...]]] = {}
-    with files("hub_settlement_nhsa").joinpath("fields.tsv").open(encoding="utf-8", newline="") as file:
+    with files("hub_settlement_nhsa").joinpath("fields.tsv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file, delimiter="\t"):
             field = Field(**row)
             nodes = rows.setdefault(field.txn, {})

@@ -141,6 +141,7 @@ class Simulator(HttpSimulator):
             return self._reply(envelope, -2, f"[{infno}]测试: 拒绝本次交易", None)
 
         async def later() -> Response:
+            assert seconds is not None
             task = asyncio.get_running_loop().create_task(self._take_later(envelope, seconds))
             self._pending.add(task)
             task.add_done_callback(self._pending.discard)

@@ -79,7 +79,7 @@ def encode(body: bytes, charset: str) -> bytes:
 
 
 def x_tif_headers(paasid: str, token: str, *, seconds: int, nonce: str) -> dict[str, str]:
-    """RIO gateway: hex(SHA-256(timestamp + token + nonce + timestamp)), lower case; the body is not signed."""
+    """RIO gateway: hex(SHA-256(timestamp + token + nonce + timestamp)), lower case; the body is unsigned."""
     digest = hashlib.sha256(f"{seconds}{token}{nonce}{seconds}".encode()).hexdigest()
     return {
         "x-tif-paasid": paasid,

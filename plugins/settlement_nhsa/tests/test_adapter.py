@@ -16,7 +16,7 @@ from hub_settlement_nhsa.adapter import NhsaAdapter
 from hub_settlement_nhsa.settings import NhsaSettings
 from hub_settlement_nhsa.simulator import Simulator
 
-from .visits import Visit, sample
+from .visits import CONVERSATION, Visit, sample
 
 Answer = Callable[[httpx.Request], httpx.Response]
 
@@ -141,9 +141,7 @@ async def test_an_incomplete_request_is_never_sent() -> None:
 
 
 async def test_every_sample_request_is_complete() -> None:
-    for (
-        file
-    ) in "01_9001 02_1101 06_2201 07_2203A 08_2204 09_2206A 10_2207A 11_5201 12_5203 13_5204 14_2601".split():
+    for file in CONVERSATION:
         body = json.dumps(sample(file)["request"], default=float).encode()
         sent = Delivery(id=1, channel="insurer", kind=file.partition("_")[2], body=body)
         assert await send(says(b'{"infcode":0}'), sent)

@@ -15,12 +15,9 @@ from hub_settlement_nhsa.simulated.books import Insured
 from hub_settlement_nhsa.simulated.policy import Drug, Policy
 from hub_settlement_nhsa.simulator import Simulator
 
-from .visits import CARD, Visit, sample
+from .visits import CARD, CONVERSATION, Visit, sample
 
 DRUGS = {"XA10BBB998A001010100002": Drug(level="02", share=Decimal("0.05"))}
-CONVERSATION = (
-    "01_9001 02_1101 06_2201 07_2203A 08_2204 09_2206A 10_2207A 11_5201 12_5203 13_5204 14_2601".split()
-)
 
 
 def make(**options: Any) -> Simulator:

@@ -12,6 +12,10 @@ import msgspec
 
 SAMPLES = Path(__file__).parent / "samples"
 CARD = "370502195001010013"
+CONVERSATION = (
+    *("01_9001", "02_1101", "06_2201", "07_2203A", "08_2204", "09_2206A", "10_2207A"),
+    *("11_5201", "12_5203", "13_5204", "14_2601"),
+)
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
 

@@ -9,13 +9,14 @@ from typing import Any
 from hub_settlement_nhsa.simulated.books import Fields, Insured, Line, Settlement, Visit
 
 _VISIT_NULLS = (
-    "adm_dept_codg adm_dept_name adm_bed dscg_maindiag_code dscg_maindiag_name dscg_dept_codg dscg_dept_name"
-    " dscg_bed dscg_way"
-).split()
+    *("adm_dept_codg", "adm_dept_name", "adm_bed", "dscg_maindiag_code", "dscg_maindiag_name"),
+    *("dscg_dept_codg", "dscg_dept_name", "dscg_bed", "dscg_way"),
+)
 _VISIT_MORE_NULLS = (
-    "oprn_oprt_code oprn_oprt_name otp_diag_info inhosp_stas die_date ipt_days fpsc_no matn_type birctrl_type"
-    " latechb_flag geso_val fetts fetus_cnt pret_flag birctrl_matn_date cop_flag"
-).split()
+    *("oprn_oprt_code", "oprn_oprt_name", "otp_diag_info", "inhosp_stas", "die_date", "ipt_days", "fpsc_no"),
+    *("matn_type", "birctrl_type", "latechb_flag", "geso_val", "fetts", "fetus_cnt", "pret_flag"),
+    *("birctrl_matn_date", "cop_flag"),
+)
 
 
 def person(insured: Insured, age: Decimal) -> Fields:

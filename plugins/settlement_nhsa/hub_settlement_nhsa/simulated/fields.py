@@ -212,6 +212,6 @@ def _check_number(name: str, value: Any, size: str) -> Iterator[str]:
 
 def _is_time(value: Any, pattern: str) -> bool:
     try:
-        return datetime.strptime(value, pattern).strftime(pattern) == value
+        return bool(datetime.strptime(value, pattern).strftime(pattern) == value)
     except (TypeError, ValueError):
         return False
