@@ -1,0 +1,95 @@
+"""FHIR R4 (4.0.1): the codec, the definitions and the search extraction. The only package that names a FHIR version.
+
+Everything comes from the generated pack in `definitions/`, one type at a time, when it is first needed.
+"""
+
+from hub.r4.codec import Literal, decode, duplicate_key, encode, load, splice, tree, untree
+from hub.r4.definitions import (
+    COMPARTMENTS,
+    DATA_TYPES,
+    PRIMITIVES,
+    TYPES,
+    Constraint,
+    Definition,
+    Element,
+    SearchParameter,
+    base_of,
+    code_system,
+    codes,
+    codings,
+    constraints,
+    definition,
+    element,
+    is_type,
+    kinds,
+    members,
+    search_parameter,
+    search_parameters,
+)
+from hub.r4.hashes import (
+    TEXT_LIMIT,
+    fold,
+    hash_identifier,
+    hash_of_type,
+    hash_pair,
+    hash_reference,
+    hash_text,
+    hash_token,
+    hash_uri,
+)
+from hub.r4.issues import collect
+from hub.r4.ranges import MAX_MICROS, MIN_MICROS, date_range, number_range
+from hub.r4.rows import local as local_reference
+from hub.r4.search import Keys, keys
+from hub.r4.structs import resource_type, struct, target_type
+
+__all__ = [
+    "COMPARTMENTS",
+    "DATA_TYPES",
+    "MAX_MICROS",
+    "MIN_MICROS",
+    "PRIMITIVES",
+    "TEXT_LIMIT",
+    "TYPES",
+    "Constraint",
+    "Definition",
+    "Element",
+    "Keys",
+    "Literal",
+    "SearchParameter",
+    "base_of",
+    "code_system",
+    "codes",
+    "codings",
+    "collect",
+    "constraints",
+    "date_range",
+    "decode",
+    "definition",
+    "duplicate_key",
+    "element",
+    "encode",
+    "fold",
+    "hash_identifier",
+    "hash_of_type",
+    "hash_pair",
+    "hash_reference",
+    "hash_text",
+    "hash_token",
+    "hash_uri",
+    "is_type",
+    "keys",
+    "kinds",
+    "load",
+    "local_reference",
+    "members",
+    "number_range",
+    "resource_type",
+    "search_parameter",
+    "search_parameters",
+    "splice",
+    "struct",
+    "target_type",
+    "tree",
+    "untree",
+]

@@ -1,0 +1,168 @@
+"""JSON in and out, with every string and number literal kept as it was written (http://hl7.org/fhir/R4/json.html)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import jiter
+import msgspec
+
+from hub.errors import InvalidResource, Issue
+from hub.r4 import definitions, structs
+from hub.r4.issues import collect
+
+_BROKEN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_EMPTY = re.compile(rb"\{\s*\}")
+_CONTROL = re.compile(rb"\\u00[01][0-9a-fA-F]")
+_MINUS_ZERO = re.compile(rb"[:\[,]\s*-0\s*[,}\]]")
+
+
+class Literal(Decimal):
+    """A decimal whose text differs from what Python would write (`1e2`); `str()` gives that text."""
+
+    __slots__ = ("_text",)
+    _text: str
+
+    def __str__(self) -> str:
+        return self._text
+
+
+def _decimal(text: str) -> Decimal:
+    number = Decimal(text)
+    if str(number) == text:
+        return number
+    literal = Literal(text)
+    literal._text = text
+    return literal
+
+
+def _number_text(value: Any) -> Any:
+    if isinstance(value, Literal):
+        return msgspec.Raw(str(value).encode())
+    raise TypeError(f"{type(value).__name__} is no JSON value")
+
+
+_decode_tree = msgspec.json.Decoder(float_hook=_decimal).decode
+_encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=_number_text)
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_encode = _encoder.encode
+
+
+def decode(body: bytes, type_name: str | None = None, *, strict_keys: bool = False) -> Any:
+    """The resource as a msgspec struct, fully checked against the R4 structure.
+
+    Raises InvalidResource with every issue (`expression` is a path such as `Patient.contact[0].name`) for anything
+    that is not a valid resource of `type_name` (default: of its own resourceType), whatever the bytes are.
+    `strict_keys` also refuses an object that names a member twice (otherwise the last one counts).
+    """
+    try:
+        name = structs.resource_type(body)
+        if (type_name is None or name == type_name) and definitions.is_type(name):
+            resource = structs.decoder(name)(body)
+            if not _suspicious(body) and not (strict_keys and _duplicated(body)):
+                return resource
+            return _second_look(body, name, resource, strict_keys)
+        error: Exception | None = None
+    except _BROKEN as broken:
+        error = broken
+    issues = collect(body, type_name, strict_keys=strict_keys)
+    if not any(issue.severity in ("error", "fatal") for issue in issues):
+        issues = [Issue(code="structure", diagnostics=f"not valid R4: {_plain(error)}")]
+    raise InvalidResource(issues=issues) from error
+
+
+def load(body: bytes, type_name: str) -> Any:
+    """The struct of JSON that the hub made or checked itself: the same checks, without the look at raw bytes."""
+    try:
+        return structs.decoder(type_name)(body)
+    except (*_BROKEN, KeyError):
+        return decode(body, type_name)
+
+
+def encode(resource: Any) -> bytes:
+    """The JSON of a struct, resourceType first, numbers and dates literally as they came."""
+    return _encode(resource)
+
+
+def tree(body: bytes) -> dict[str, Any]:
+    """Plain JSON: decimals as `decimal.Decimal` with their literal (`untree` writes it again), whole numbers as int.
+
+    Raises InvalidResource if the bytes are not one JSON object.
+    """
+    try:
+        found = _decode_tree(body)
+    except _BROKEN as broken:
+        raise InvalidResource(issues=collect(body, None)) from broken
+    if not isinstance(found, dict):
+        raise InvalidResource("a resource is a JSON object")
+    return found
+
+
+def untree(tree: Any) -> bytes:
+    """The JSON of a plain tree; a Decimal becomes a JSON number with the digits it has."""
+    return _encode(tree)
+
+
+def splice(body: bytes, *, id: str | None = None, meta: Mapping[str, Any] | None = None) -> bytes:
+    """The same JSON with resourceType, id and meta first; every other member's text is untouched.
+
+    `id` replaces the id; members of `meta` replace those of the body's meta (None removes one).
+    The body must be a JSON object that `decode` accepts, or one the hub made.
+    """
+    try:
+        members = _members(body)
+        new: dict[str, Any] = {"resourceType": members.pop("resourceType")}
+        had = members.pop("id", None)
+        value = id if id is not None else had
+        if value is not None:
+            new["id"] = value
+        old = members.pop("meta", None)
+        if meta is not None:
+            merged: dict[str, Any] = dict(_members(old)) if old is not None else {}  # type: ignore[arg-type]
+            merged.update(meta)
+            old = {k: v for k, v in merged.items() if v is not None}  # type: ignore[assignment]
+        if old:
+            new["meta"] = old
+        new.update(members)
+        return _encode(new)
+    except (*_BROKEN, KeyError) as broken:
+        raise InvalidResource(issues=collect(body, None)) from broken
+
+
+def duplicate_key(body: bytes) -> str:
+    """What is wrong with the keys: the text of the first repeated member, or empty."""
+    try:
+        jiter.from_json(body, catch_duplicate_keys=True)
+    except ValueError as error:
+        return str(error) if "uplicate" in str(error) else ""
+    return ""
+
+
+def _duplicated(body: bytes) -> bool:
+    return bool(duplicate_key(body))
+
+
+def _suspicious(body: bytes) -> bool:
+    """Cheap signs of what the structs cannot see: empty objects, control characters, a whole number `-0`."""
+    if b"{}" in body or (
+        (b"{ " in body or b"{\n" in body or b"{\t" in body or b"{\r" in body) and _EMPTY.search(body)
+    ):
+        return True
+    if b"\\u00" in body and _CONTROL.search(body):
+        return True
+    return (b":-0" in body or b" -0" in body) and _MINUS_ZERO.search(body) is not None
+
+
+def _second_look(body: bytes, name: str, resource: Any, strict_keys: bool) -> Any:
+    issues = [i for i in collect(body, name, strict_keys=strict_keys) if i.severity in ("error", "fatal")]
+    if issues:
+        raise InvalidResource(issues=issues)
+    return resource
+
+
+def _plain(error: Exception | None) -> str:
+    return json.dumps(str(error))[1:-1] if error else "unknown type"
