@@ -24,7 +24,7 @@ from hub.store.backend import Tx
 from hub.store.inbox import Held, Kept
 from hub.store.outbox import Row
 from hub.store.resources import Draft, draft, put
-from hub.store.trail import record
+from hub.store.audit import record
 from hub.validation.rules import Rules
 
 log = logging.getLogger("hub.pipeline")
@@ -214,10 +214,10 @@ class Pipeline:
         if found.drafts:
             for one in found.drafts:
                 await put(tx, one, message=seq)
-            await record(
-                tx,
-                Audit(at=tx.now, organisation=channel.name, via=channel.name, action="create", target=f"message/{seq}"),
+            row = Audit(
+                at=tx.now, organisation=channel.name, via=channel.name, action="create", target=f"message/{seq}"
             )
+            await record(tx, [row])
         if found.unmapped:
             await inbox.queue_codes(tx, seq, found.unmapped)
 
