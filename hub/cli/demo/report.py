@@ -1,0 +1,102 @@
+"""What the demo tells at the end: one timeline per prescription, the counts, and where to look next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from hub.cli.demo.messages import OUTCOMES
+from hub.cli.demo.stage import INSURER, PLATFORM, Stage
+
+TYPES = (
+    "Patient",
+    "Organization",
+    "Practitioner",
+    "Condition",
+    "Encounter",
+    "Coverage",
+    "MedicationRequest",
+    "Claim",
+    "ClaimResponse",
+    "List",
+    "Task",
+    "SupplyRequest",
+    "SupplyDelivery",
+    "Medication",
+)
+
+
+async def report(stage: Stage, prescriptions: list[str]) -> dict[str, Any]:
+    """The JSON object that `hub demo --once --json` prints."""
+    journeys = [await stage.get(f"/admin/journeys/{one}") for one in prescriptions]
+    counts = {one: await _count(stage, one) for one in TYPES}
+    return {
+        "journeys": journeys,
+        "counts": {name: number for name, number in counts.items() if number},
+        "messages": await _messages(stage),
+        "settlements": await _settlements(stage),
+        "orders": await _orders(stage),
+    }
+
+
+async def _count(stage: Stage, type_name: str) -> int:
+    return len(await stage.resources(type_name, _count=500))
+
+
+async def _messages(stage: Stage) -> dict[str, int]:
+    figures = dict.fromkeys(("received", *OUTCOMES), 0)
+    for row in (await stage.get("/admin/messages/counts"))["counts"]:
+        if not row["reply"]:
+            figures["received"] += row["messages"]
+            figures[row["state"]] = figures.get(row["state"], 0) + row["messages"]
+    return figures
+
+
+async def _settlements(stage: Stage) -> dict[str, int]:
+    claims = [one for one in await stage.resources("Claim", _count=500) if one["use"] == "claim"]
+    books = stage.simulators[INSURER].books()["settlements"]
+    resolved = (await stage.get("/admin/deliveries", state="unknown", limit=500))["deliveries"]
+    return {
+        "claims": len(claims),
+        "at_insurer": len([one for one in books if not one["reversed"]]),
+        "unknown_resolved": len(resolved),
+    }
+
+
+async def _orders(stage: Stage) -> dict[str, int]:
+    books = stage.simulators[PLATFORM].books()
+    lines = await stage.resources("SupplyRequest", _count=500)
+    received = [one for one in await stage.resources("SupplyDelivery", _count=500) if one["status"] == "completed"]
+    return {"lines": len(lines), "at_platform": len(books["orders"]), "received": len(received)}
+
+
+def show(console: Console, found: dict[str, Any], stage: Stage) -> None:
+    """The same for people: when, who, what, which resource."""
+    for journey in found["journeys"]:
+        table = Table("when", "who", "what", "resource", title=f"Prescription {journey['prescription']}")
+        for step in journey["steps"]:
+            table.add_row(step["when"], step["system"], step["step"], step["resource"])
+        console.print(table)
+    counts = ", ".join(f"{number} {name}" for name, number in found["counts"].items())
+    console.print(f"[bold]FHIR resources[/bold]: {counts}")
+    for name in ("messages", "settlements", "orders"):
+        console.print(f"[bold]{name}[/bold]: " + ", ".join(f"{key} {value}" for key, value in found[name].items()))
+
+
+def show_where_next(console: Console, stage: Stage) -> None:
+    """Where to look while the hub is up."""
+    base = f"http://{stage.settings.host}:{stage.settings.port}"
+    console.print(f"\nThe hub is up at {base} (folder {stage.folder}). Look around:")
+    for path in (
+        "/fhir/Patient",
+        "/fhir/ClaimResponse?_include=ClaimResponse:request",
+        "/fhir/SupplyDelivery",
+        "/admin/messages",
+        "/admin/conversations",
+        "/docs",
+    ):
+        console.print(f"  curl -s '{base}{path}'")
+    console.print(f"  hub message list --config '{stage.folder / 'hub.toml'}'")
+    console.print("Ctrl-C ends it.")
