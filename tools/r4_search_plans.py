@@ -1,7 +1,7 @@
 """Translate the expressions of SearchParameters into small plans, at build time.
 
-A plan is a list of branches. A branch is `[steps, terminal]`: steps lead from the resource to the value,
-`terminal` is the data type found there. The steps:
+A plan is a list of branches. A branch is `[steps, terminal, valueset]`: steps lead from the resource to the value,
+`terminal` is the data type found there, `valueset` the required one of a code (else empty). The steps:
 
     ["f", attr, many]          member `attr`; many: 1 for a list
     ["eq", attr, value]        keep the node if its member equals value
@@ -25,17 +25,16 @@ Elements = Callable[[str], "dict[str, dict[str, Any]]"]
 
 TOKEN = re.compile(r"\s*(?:('(?:[^'\\]|\\.)*')|(%?[A-Za-z][A-Za-z0-9]*)|(\d+)|(!=|[().|=\[\],]))")
 
-TERMINALS: dict[str, frozenset[str]] = {
-    "token": frozenset(
-        "Coding CodeableConcept Identifier ContactPoint code string id boolean uri canonical markdown".split()
-    ),
-    "string": frozenset("string markdown HumanName Address".split()),
-    "date": frozenset("date dateTime instant Period Timing".split()),
-    "reference": frozenset("Reference canonical uri Resource".split()),
-    "quantity": frozenset("Quantity Money Range Age Duration Count Distance SampledData".split()),
-    "number": frozenset("decimal integer positiveInt unsignedInt Range".split()),
-    "uri": frozenset("uri url canonical oid uuid".split()),
+_TERMINALS = {
+    "token": "Coding CodeableConcept Identifier ContactPoint code string id boolean uri canonical markdown",
+    "string": "string markdown HumanName Address",
+    "date": "date dateTime instant Period Timing",
+    "reference": "Reference canonical uri Resource",
+    "quantity": "Quantity Money Range Age Duration Count Distance SampledData",
+    "number": "decimal integer positiveInt unsignedInt Range",
+    "uri": "uri url canonical oid uuid",
 }
+"""Type of parameter → data types it can index."""
 
 
 class NotCompiled(Exception):
@@ -49,12 +48,9 @@ def compile_plan(
 
     `start` is the type path that a component expression is relative to (composites).
     """
-    parser = _Parser(expression, resource, elements, start)
-    branches = parser.parse()
-    allowed = TERMINALS[kind]
-    kept = [(steps, path) for steps, path in branches]
+    allowed = frozenset(_TERMINALS[kind].split())
     plan: list[Branch] = []
-    for steps, path in kept:
+    for steps, path in _Parser(expression, resource, elements, start).parse():
         plan += _finish(steps, path, allowed, elements)
     if not plan:
         raise NotCompiled(f"no value of a type that {kind} parameters index")
@@ -70,13 +66,14 @@ def _finish(steps: list[Any], path: str, allowed: frozenset[str], elements: Elem
     if path == "Extension":
         members = elements("Extension")["value"]
         return [
-            [[*steps, ["f", "value" + t[0].upper() + t[1:], 0]], t] for t in members["types"] if t in allowed
+            [[*steps, ["f", "value" + t[0].upper() + t[1:], 0]], t, ""]
+            for t in members["types"]
+            if t in allowed
         ]
     if path == "#true":
-        return [[steps, "boolean"]]
-    if path in allowed:
-        return [[steps, path]]
-    return []
+        return [[steps, "boolean", ""]]
+    kind, _, valueset = path.partition("@")
+    return [[steps, kind, valueset]] if kind in allowed else []
 
 
 class _Parser:
@@ -134,7 +131,7 @@ class _Parser:
         return found
 
     def narrowed(self, found: list[tuple[list[Any], str]], kind: str) -> list[tuple[list[Any], str]]:
-        return [(steps, path) for steps, path in found if path.lower() == kind.lower()]
+        return [(steps, path) for steps, path in found if path.partition("@")[0].lower() == kind.lower()]
 
     def path(self) -> list[tuple[list[Any], str]]:
         if self.peek() == "(":
@@ -177,6 +174,8 @@ class _Parser:
                 raise NotCompiled(f"{path} has no member {name}")
             for kind in element["types"]:
                 attr = name + kind[0].upper() + kind[1:] if element["choice"] else name
+                if kind == "code" and element.get("binding") == "required":
+                    kind = f"code@{element['valueset']}"
                 grown.append(([*steps, ["f", attr, int(element["many"])]], kind))
         return grown
 
@@ -197,7 +196,8 @@ class _Parser:
     def where(self, found: list[tuple[list[Any], str]]) -> list[tuple[list[Any], str]]:
         name = self.take()
         if name == "resolve":
-            self.take("("), self.take(")"), self.take("is")
+            for expected in "(", ")", "is":
+                self.take(expected)
             step: list[Any] = ["ref", self.take()]
         elif name == "hasExtension":
             self.take("(")

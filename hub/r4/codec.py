@@ -13,12 +13,13 @@ import msgspec
 
 from hub.errors import InvalidResource, Issue
 from hub.r4 import definitions, structs
-from hub.r4.issues import collect
+from hub.r4.issues import collect, unreadable
 
 _BROKEN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-_EMPTY = re.compile(rb"\{\s*\}")
-_CONTROL = re.compile(rb"\\u00[01][0-9a-fA-F]")
-_MINUS_ZERO = re.compile(rb"[:\[,]\s*-0\s*[,}\]]")
+# each begins with one literal byte, which the regex engine looks for at the speed of memchr
+_EMPTY = re.compile(rb"\{\s*\}").search
+_CONTROL = re.compile(rb"\\[u]00[01]").search
+_MINUS_ZERO = re.compile(rb"-(?<=[:\[,\s]-)0\s*[,}\]]").search
 
 
 class Literal(Decimal):
@@ -96,7 +97,7 @@ def tree(body: bytes) -> dict[str, Any]:
     try:
         found = _decode_tree(body)
     except _BROKEN as broken:
-        raise InvalidResource(issues=collect(body, None)) from broken
+        raise InvalidResource(issues=[unreadable(body)]) from broken
     if not isinstance(found, dict):
         raise InvalidResource("a resource is a JSON object")
     return found
@@ -122,7 +123,7 @@ def splice(body: bytes, *, id: str | None = None, meta: Mapping[str, Any] | None
             new["id"] = value
         old = members.pop("meta", None)
         if meta is not None:
-            merged: dict[str, Any] = dict(_members(old)) if old is not None else {}  # type: ignore[arg-type]
+            merged: dict[str, Any] = dict(_members(old)) if old is not None else {}
             merged.update(meta)
             old = {k: v for k, v in merged.items() if v is not None}  # type: ignore[assignment]
         if old:
@@ -130,7 +131,7 @@ def splice(body: bytes, *, id: str | None = None, meta: Mapping[str, Any] | None
         new.update(members)
         return _encode(new)
     except (*_BROKEN, KeyError) as broken:
-        raise InvalidResource(issues=collect(body, None)) from broken
+        raise InvalidResource(issues=[unreadable(body)]) from broken
 
 
 def duplicate_key(body: bytes) -> str:
@@ -147,14 +148,8 @@ def _duplicated(body: bytes) -> bool:
 
 
 def _suspicious(body: bytes) -> bool:
-    """Cheap signs of what the structs cannot see: empty objects, control characters, a whole number `-0`."""
-    if b"{}" in body or (
-        (b"{ " in body or b"{\n" in body or b"{\t" in body or b"{\r" in body) and _EMPTY.search(body)
-    ):
-        return True
-    if b"\\u00" in body and _CONTROL.search(body):
-        return True
-    return (b":-0" in body or b" -0" in body) and _MINUS_ZERO.search(body) is not None
+    """Signs of what the structs cannot see: an empty object, an escaped control character, the whole number `-0`."""
+    return bool(_EMPTY(body) or _CONTROL(body) or _MINUS_ZERO(body))
 
 
 def _second_look(body: bytes, name: str, resource: Any, strict_keys: bool) -> Any:

@@ -29,6 +29,7 @@ def hash_token(system: str | None, code: str | None) -> int:
     return _hash(f"t{'*' if system is None else '=' + system}\x1f{'*' if code is None else '=' + code}")
 
 
+@lru_cache(4096)
 def hash_reference(reference: str) -> int:
     """The key of a reference: `Patient/123`, an absolute URL of another server, or `urn:uuid:...`; no version."""
     return _hash("r" + reference)
@@ -57,10 +58,12 @@ def hash_text(folded: str) -> int:
 
 def hash_pair(first: int, second: int) -> int:
     """The key of two keys that must hold together (composites)."""
-    packed = first.to_bytes(8, "big", signed=True) + second.to_bytes(8, "big", signed=True)
-    return int.from_bytes(blake2b(packed, digest_size=8).digest(), "big", signed=True)
+    mixed = (first * 0x9E3779B97F4A7C15 + second) * 0xC2B2AE3D27D4EB4F
+    mixed = (mixed ^ mixed >> 29) & 0xFFFFFFFFFFFFFFFF
+    return mixed - 0x10000000000000000 if mixed >> 63 else mixed
 
 
+@lru_cache(1024)
 def fold(text: str) -> str:
     """How strings are compared: NFKD, casefold, no marks, single spaces; at most TEXT_LIMIT characters.
 

@@ -18,7 +18,6 @@ from hub.r4.primitives import EXAMPLES, INTEGERS, PATTERNS, STRINGS, UNSAFE
 from hub.r4.structs import field_names, target_type
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-MAX_DEPTH = 200
 _COMPILED = {kind: re.compile(pattern) for kind, pattern in PATTERNS.items()}
 
 
@@ -39,28 +38,44 @@ class _Object(dict[str, Any]):
 def collect(body: bytes, type_name: str | None = None, *, strict_keys: bool = False) -> list[Issue]:
     """Every issue of the resource in `body`; empty if there is none."""
     try:
-        text = body.decode()
-        parsed = json.loads(
-            text, parse_float=_Number, parse_int=_whole, parse_constant=_constant, object_pairs_hook=_object
-        )
-    except UnicodeDecodeError as error:
-        return [Issue(code="structure", severity="fatal", diagnostics=f"not UTF-8 at byte {error.start}")]
-    except RecursionError:
-        return [Issue(code="structure", severity="fatal", diagnostics="nested too deeply")]
-    except ValueError as error:
-        return [Issue(code="structure", severity="fatal", diagnostics=f"not JSON: {_reason(error)}")]
+        parsed = _parse(body)
+    except (ValueError, RecursionError):
+        return [unreadable(body)]
     if not isinstance(parsed, dict):
-        return [Issue(code="structure", severity="fatal", diagnostics="a resource is a JSON object")]
+        return [_fatal("a resource is a JSON object")]
     try:
-        return list(_Walk(strict_keys).resource(parsed, type_name, "", nested=False))
+        return list(_Walk(strict_keys).resource(parsed, type_name, ""))
     except RecursionError:
-        return [Issue(code="structure", severity="fatal", diagnostics="nested too deeply")]
+        return [_fatal("nested too deeply")]
 
 
-def _reason(error: ValueError) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg} (line {error.lineno}, column {error.colno})"
-    return str(error)
+def unreadable(body: bytes) -> Issue:
+    """Why the bytes are not a JSON object."""
+    try:
+        parsed = _parse(body)
+    except UnicodeDecodeError as error:
+        return _fatal(f"not UTF-8 at byte {error.start}")
+    except RecursionError:
+        return _fatal("nested too deeply")
+    except json.JSONDecodeError as error:
+        return _fatal(f"not JSON: {error.msg} (line {error.lineno}, column {error.colno})")
+    except ValueError as error:
+        return _fatal(f"not JSON: {error}")
+    return _fatal("half a surrogate pair in a string" if isinstance(parsed, dict) else "not a JSON object")
+
+
+def _parse(body: bytes) -> Any:
+    return json.loads(
+        body.decode(),
+        parse_float=_Number,
+        parse_int=_whole,
+        parse_constant=_constant,
+        object_pairs_hook=_object,
+    )
+
+
+def _fatal(text: str) -> Issue:
+    return Issue(code="structure", severity="fatal", diagnostics=text)
 
 
 def _whole(text: str) -> int | _Number:
@@ -91,7 +106,7 @@ class _Walk:
     def __init__(self, strict_keys: bool) -> None:
         self.strict_keys = strict_keys
 
-    def resource(self, node: Any, wanted: str | None, path: str, *, nested: bool) -> Iterator[Issue]:
+    def resource(self, node: Any, wanted: str | None, path: str) -> Iterator[Issue]:
         if not isinstance(node, dict):
             yield _issue("structure", path, "expected a resource (a JSON object)")
             return
@@ -111,7 +126,7 @@ class _Walk:
     def complex(self, node: Any, kind: str, path: str) -> Iterator[Issue]:
         """An object of a complex type or inner structure."""
         if not isinstance(node, dict):
-            yield _issue("structure", path, f"expected {_type_text(kind)}, found {_json_type(node)}")
+            yield _issue("structure", path, f"expected {kind}, found {_json_type(node)}")
             return
         if not node and "." in path:
             yield _issue("structure", path, "an object must not be empty")
@@ -128,7 +143,7 @@ class _Walk:
             yield from self.member(node, name, element, fields, path)
         for key in node:
             if key not in known:
-                yield _issue("structure", path, f"{_type_text(kind)} has no member {_shown(key)}")
+                yield _issue("structure", path, f"{kind} has no member {_shown(key)}")
         if kind == "Extension":
             yield from self.extension(node, path)
 
@@ -161,7 +176,7 @@ class _Walk:
 
     def value(self, value: Any, kind: str, element: Element, path: str) -> Iterator[Issue]:
         if kind == "Resource":
-            yield from self.resource(value, None, path, nested=True)
+            yield from self.resource(value, None, path)
             return
         yield from self.complex(value, kind, path)
         if not isinstance(value, dict):
@@ -282,11 +297,9 @@ def _json_type(value: Any) -> str:
         return "a boolean"
     if isinstance(value, int | _Number):
         return "a number"
-    return {str: "a string", list: "a list"}.get(type(value), "an object")
-
-
-def _type_text(kind: str) -> str:
-    return kind
+    if isinstance(value, str):
+        return "a string"
+    return "a list" if isinstance(value, list) else "an object"
 
 
 def _shown(key: str) -> str:

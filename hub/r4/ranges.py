@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 
 from hub.clock import to_micros
 
@@ -25,6 +26,7 @@ def _micros(moment: datetime) -> int:
         return MIN_MICROS if moment.year < 5000 else MAX_MICROS
 
 
+@lru_cache(4096)
 def date_range(text: str, zone: tzinfo) -> tuple[int, int]:
     """(first, last) microsecond, UTC, both inclusive, of a date, dateTime or instant.
 

@@ -1,6 +1,6 @@
 """What one value adds to the index: called by the generated extraction functions.
 
-E, T, R, C are the sets of equality, text, range and composite rows of the resource; n is the parameter's number.
+equal, text, ranges, composites are the sets of equality, text, range and composite rows of the resource; n is the parameter's number.
 """
 
 from __future__ import annotations
@@ -29,71 +29,71 @@ INFINITE = float("inf")
 # -- tokens ------------------------------------------------------------------------------------------------------
 
 
-def _token(E: Rows, n: int, system: str | None, code: str | None) -> None:
+def _token(equal: Rows, n: int, system: str | None, code: str | None) -> None:
     if code is not None:
-        E.add((n, hash_token(None, code)))
-        E.add((n, hash_token(system or "", code)))
+        equal.add((n, hash_token(None, code)))
+        equal.add((n, hash_token(system or "", code)))
     if system:
-        E.add((n, hash_token(system, None)))
+        equal.add((n, hash_token(system, None)))
 
 
-def plain_token(E: Rows, n: int, value: Any, system: str) -> None:
+def plain_token(equal: Rows, n: int, value: Any, system: str) -> None:
     code = value if type(value) is str else "true" if value else "false"
-    E.add((n, hash_token(None, code)))
+    equal.add((n, hash_token(None, code)))
     if system:
-        E.add((n, hash_token(system, code)))
-        E.add((n, hash_token(system, None)))
+        equal.add((n, hash_token(system, code)))
+        equal.add((n, hash_token(system, None)))
 
 
-def coding_token(E: Rows, n: int, value: Any) -> None:
-    _token(E, n, value.system, value.code)
+def coding_token(equal: Rows, n: int, value: Any) -> None:
+    _token(equal, n, value.system, value.code)
 
 
-def codeableconcept_token(E: Rows, n: int, value: Any) -> None:
+def codeableconcept_token(equal: Rows, n: int, value: Any) -> None:
     if value.coding is not None:
         for coding in value.coding:
-            _token(E, n, coding.system, coding.code)
+            _token(equal, n, coding.system, coding.code)
 
 
-def identifier_token(E: Rows, n: int, value: Any) -> None:
+def identifier_token(equal: Rows, n: int, value: Any) -> None:
     text = value.value
-    _token(E, n, value.system, text)
+    _token(equal, n, value.system, text)
     kind = value.type
     if text is not None and kind is not None and kind.coding is not None:
         for coding in kind.coding:
-            E.add((n, hash_of_type(coding.system or "", coding.code or "", text)))
+            equal.add((n, hash_of_type(coding.system or "", coding.code or "", text)))
 
 
-def contactpoint_token(E: Rows, n: int, value: Any) -> None:
-    _token(E, n, value.system, value.value)
+def contactpoint_token(equal: Rows, n: int, value: Any) -> None:
+    _token(equal, n, value.system, value.value)
 
 
 # -- strings -----------------------------------------------------------------------------------------------------
 
 
-def plain_text(T: Rows, n: int, value: str) -> None:
-    T.add((n, fold(value)))
+def plain_text(text: Rows, n: int, value: str) -> None:
+    text.add((n, fold(value)))
 
 
-def name_text(T: Rows, n: int, value: Any) -> None:
+def name_text(text: Rows, n: int, value: Any) -> None:
     for part in (value.text, value.family):
         if part is not None:
-            T.add((n, fold(part)))
+            text.add((n, fold(part)))
     for parts in (value.given, value.prefix, value.suffix):
         if parts is not None:
             for part in parts:
                 if part is not None:
-                    T.add((n, fold(part)))
+                    text.add((n, fold(part)))
 
 
-def address_text(T: Rows, n: int, value: Any) -> None:
+def address_text(text: Rows, n: int, value: Any) -> None:
     for part in (value.text, value.city, value.district, value.state, value.postalCode, value.country):
         if part is not None:
-            T.add((n, fold(part)))
+            text.add((n, fold(part)))
     if value.line is not None:
         for part in value.line:
             if part is not None:
-                T.add((n, fold(part)))
+                text.add((n, fold(part)))
 
 
 # -- references and uris -----------------------------------------------------------------------------------------
@@ -117,36 +117,36 @@ def points_at(value: Any, kind: str) -> bool:
     return bool(value.type == kind)
 
 
-def reference_key(E: Rows, n: int, value: Any, base: str) -> None:
+def reference_key(equal: Rows, n: int, value: Any, base: str) -> None:
     reference = value.reference
     if reference is not None and reference[0] != "#":
-        E.add((n, hash_reference(local(reference, base))))
+        equal.add((n, hash_reference(local(reference, base))))
     identifier = value.identifier
     if identifier is not None and identifier.value is not None:
-        E.add((n, hash_identifier(identifier.system or "", identifier.value)))
-        E.add((n, hash_identifier(None, identifier.value)))
+        equal.add((n, hash_identifier(identifier.system or "", identifier.value)))
+        equal.add((n, hash_identifier(None, identifier.value)))
 
 
-def canonical_key(E: Rows, n: int, value: str, base: str) -> None:
-    E.add((n, hash_reference(value)))
+def canonical_key(equal: Rows, n: int, value: str, base: str) -> None:
+    equal.add((n, hash_reference(value)))
     url, bar, _ = value.partition("|")
     if bar:
-        E.add((n, hash_reference(url)))
+        equal.add((n, hash_reference(url)))
     if value.startswith(base):
-        E.add((n, hash_reference(local(url, base))))
+        equal.add((n, hash_reference(local(url, base))))
 
 
-def resource_key(E: Rows, n: int, value: Any, base: str) -> None:
+def resource_key(equal: Rows, n: int, value: Any, base: str) -> None:
     if value.id is not None:
-        E.add((n, hash_reference(f"{type(value).__fhir__}/{value.id}")))
+        equal.add((n, hash_reference(f"{type(value).__fhir__}/{value.id}")))
 
 
-def uri_key(E: Rows, T: Rows, n: int, value: str) -> None:
-    E.add((n, hash_uri(value)))
+def uri_key(equal: Rows, text: Rows, n: int, value: str) -> None:
+    equal.add((n, hash_uri(value)))
     url, bar, _ = value.partition("|")
     if bar:
-        E.add((n, hash_uri(url)))
-    T.add((n, fold(value)))
+        equal.add((n, hash_uri(url)))
+    text.add((n, fold(value)))
 
 
 # -- dates -------------------------------------------------------------------------------------------------------
@@ -172,10 +172,10 @@ def of_timing(value: Any, zone: tzinfo) -> tuple[int, int]:
     return min(low for low, _ in found), max(high for _, high in found)
 
 
-def main_date(before: int, R: Rows, n: int, value: Any, zone: tzinfo, of: DateOf) -> int:
+def main_date(before: int, ranges: Rows, n: int, value: Any, zone: tzinfo, of: DateOf) -> int:
     """Adds the range, and gives the main date in seconds: the start, or the end where the start is open."""
     low, high = of(value, zone)
-    R.add((n, low, high))
+    ranges.add((n, low, high))
     known = low if low != MIN_MICROS else high
     return before or (0 if known == MAX_MICROS else known // 1_000_000)
 
@@ -187,13 +187,13 @@ def _number(value: Any) -> float:
     return float(bytes(value)) if not isinstance(value, int) else float(value)
 
 
-def plain_number(R: Rows, n: int, value: Any) -> None:
+def plain_number(ranges: Rows, n: int, value: Any) -> None:
     number = _number(value)
-    R.add((n, number, number))
+    ranges.add((n, number, number))
 
 
-def range_number(R: Rows, n: int, value: Any) -> None:
-    R.add((n, *_limits(value)))
+def range_number(ranges: Rows, n: int, value: Any) -> None:
+    ranges.add((n, *_limits(value)))
 
 
 def _limits(value: Any) -> tuple[float, float]:
@@ -214,44 +214,49 @@ def _quantity(value: Any) -> tuple[float, float]:
 
 
 def _units(
-    C: Rows, n: int, system: str | None, code: str | None, unit: str | None, span: tuple[float, float]
+    composites: Rows,
+    n: int,
+    system: str | None,
+    code: str | None,
+    unit: str | None,
+    span: tuple[float, float],
 ) -> None:
     if code is not None:
-        C.add((n, hash_token(None, code), *span))
+        composites.add((n, hash_token(None, code), *span))
         if system:
-            C.add((n, hash_token(system, code), *span))
+            composites.add((n, hash_token(system, code), *span))
     if unit is not None and unit != code:
-        C.add((n, hash_token(None, unit), *span))
+        composites.add((n, hash_token(None, unit), *span))
 
 
-def plain_quantity(R: Rows, C: Rows, n: int, value: Any) -> None:
+def plain_quantity(ranges: Rows, composites: Rows, n: int, value: Any) -> None:
     if value.value is not None:
         span = _quantity(value)
-        R.add((n, *span))
-        _units(C, n, value.system, value.code, value.unit, span)
+        ranges.add((n, *span))
+        _units(composites, n, value.system, value.code, value.unit, span)
 
 
-def money_quantity(R: Rows, C: Rows, n: int, value: Any) -> None:
+def money_quantity(ranges: Rows, composites: Rows, n: int, value: Any) -> None:
     if value.value is not None:
         number = _number(value.value)
-        R.add((n, number, number))
-        _units(C, n, "urn:iso:std:iso:4217", value.currency, None, (number, number))
+        ranges.add((n, number, number))
+        _units(composites, n, "urn:iso:std:iso:4217", value.currency, None, (number, number))
 
 
-def range_quantity(R: Rows, C: Rows, n: int, value: Any) -> None:
+def range_quantity(ranges: Rows, composites: Rows, n: int, value: Any) -> None:
     span = _limits(value)
-    R.add((n, *span))
+    ranges.add((n, *span))
     one = value.low or value.high
     if one is not None:
-        _units(C, n, one.system, one.code, one.unit, span)
+        _units(composites, n, one.system, one.code, one.unit, span)
 
 
-def sampled_quantity(R: Rows, C: Rows, n: int, value: Any) -> None:
+def sampled_quantity(ranges: Rows, composites: Rows, n: int, value: Any) -> None:
     if value.lowerLimit is not None or value.upperLimit is not None:
         low = -INFINITE if value.lowerLimit is None else _number(value.lowerLimit)
         high = INFINITE if value.upperLimit is None else _number(value.upperLimit)
-        R.add((n, low, high))
-        _units(C, n, value.origin.system, value.origin.code, value.origin.unit, (low, high))
+        ranges.add((n, low, high))
+        _units(composites, n, value.origin.system, value.origin.code, value.origin.unit, (low, high))
 
 
 # -- composites --------------------------------------------------------------------------------------------------
@@ -283,28 +288,28 @@ def component_string(found: Rows, value: str) -> None:
 
 def component_quantity(found: Rows, value: Any, kind: str) -> None:
     """(key of the unit, low, high); unit 0: any."""
-    R: Rows = set()
-    C: Rows = set()
-    (range_quantity if kind == "Range" else plain_quantity)(R, C, 0, value)
-    found |= {(0, low, high) for _, low, high in R} | {row[1:] for row in C}
+    ranges: Rows = set()
+    composites: Rows = set()
+    (range_quantity if kind == "Range" else plain_quantity)(ranges, composites, 0, value)
+    found |= {(0, low, high) for _, low, high in ranges} | {row[1:] for row in composites}
 
 
 def component_date(found: Rows, value: Any, zone: tzinfo, of: DateOf) -> None:
     found.add((0, *of(value, zone)))
 
 
-def pairs(C: Rows, n: int, first: Rows, second: Rows) -> None:
+def pairs(composites: Rows, n: int, first: Rows, second: Rows) -> None:
     """Two keys: (n, hash_pair, 0, 0)."""
     for one in first:
         for two in second:
-            C.add((n, hash_pair(one, two), 0.0, 0.0))
+            composites.add((n, hash_pair(one, two), 0.0, 0.0))
 
 
-def spans(C: Rows, n: int, first: Rows, second: Rows) -> None:
+def spans(composites: Rows, n: int, first: Rows, second: Rows) -> None:
     """A key and a range: (n, key, low, high), and with its unit (n, hash_pair(key, unit), low, high)."""
     for one in first:
         for unit, low, high in second:
-            C.add((n, one if unit == 0 else hash_pair(one, unit), low, high))
+            composites.add((n, one if unit == 0 else hash_pair(one, unit), low, high))
 
 
 def has_extension(value: Any, url: str) -> bool:

@@ -69,8 +69,8 @@ def source_of(type_name: str) -> tuple[str, dict[str, Any]]:
             for group in parameter.plan:
                 root.at(group[0]).composites.append((parameter, group[1], group[2]))
         else:
-            for steps, kind in parameter.plan:
-                root.at(steps).values.append((parameter, kind))
+            for steps, kind, valueset in parameter.plan:
+                root.at(steps).values.append((parameter, kind, definitions.code_system(valueset)))
     writer = _Writer(type_name, main)
     writer.node(root, "o", 1)
     return writer.text(), writer.names
@@ -80,7 +80,7 @@ class _Node:
     """A place in the resource: what is read there, and the steps that lead on."""
 
     def __init__(self) -> None:
-        self.values: list[tuple[SearchParameter, str]] = []
+        self.values: list[tuple[SearchParameter, str, str]] = []
         self.composites: list[tuple[SearchParameter, list[Any], list[Any]]] = []
         self.steps: dict[tuple[Any, ...], _Node] = {}
 
@@ -116,8 +116,8 @@ class _Writer:
         return f"v{self.count}"
 
     def node(self, node: _Node, name: str, depth: int) -> None:
-        for parameter, kind in node.values:
-            self.value(parameter, kind, name, depth)
+        for parameter, kind, system in node.values:
+            self.value(parameter, kind, system, name, depth)
         for parameter, first, second in node.composites:
             self.composite(parameter, first, second, name, depth)
         for step, child in node.steps.items():
@@ -155,13 +155,13 @@ class _Writer:
         self.add(depth, f"if {tests[kind]()}:")
         self.node(child, name, depth + 1)
 
-    def value(self, parameter: SearchParameter, kind: str, name: str, depth: int) -> None:
+    def value(self, parameter: SearchParameter, kind: str, system: str, name: str, depth: int) -> None:
         number = parameter.number
         self.add(depth, f"P.add({number})")
         if parameter.type == "date" and parameter.code == self.main:
             self.add(depth, f"D = main_date(D, R, {number}, {name}, zone, {_date_function(kind)})")
             return
-        for line in _value_lines(parameter, kind, number, name):
+        for line in _value_lines(parameter, kind, system, name):
             self.add(depth, line)
 
     def composite(
@@ -173,8 +173,8 @@ class _Writer:
         self.add(depth, f"{one}, {two} = set(), set()")
         for plan, kind, target in ((first, left, one), (second, right, two)):
             tree = _Node()
-            for steps, terminal in plan:
-                tree.at(steps).values.append((SearchParameter(0, target, "@" + kind, ""), terminal))
+            for steps, terminal, _ in plan:
+                tree.at(steps).values.append((SearchParameter(0, target, "@" + kind, ""), terminal, ""))
             inner = _Component(self, target)
             inner.node(tree, name, depth)
         self.add(
@@ -196,7 +196,7 @@ class _Component(_Writer):
     def fresh(self) -> str:
         return self.outer.fresh()
 
-    def value(self, parameter: SearchParameter, kind: str, name: str, depth: int) -> None:
+    def value(self, parameter: SearchParameter, kind: str, system: str, name: str, depth: int) -> None:
         wanted = parameter.type[1:]
         function = {
             "token": f"component_token({self.target}, {name}, {kind!r})",
@@ -212,11 +212,12 @@ def _date_function(kind: str) -> str:
     return {"Period": "of_period", "Timing": "of_timing"}.get(kind, "of_date")
 
 
-def _value_lines(parameter: SearchParameter, kind: str, number: int, name: str) -> list[str]:
+def _value_lines(parameter: SearchParameter, kind: str, system: str, name: str) -> list[str]:
     """The calls that write the rows of one value, by type of parameter and of value."""
+    number = parameter.number
     if parameter.type == "token":
         if kind in ("code", "boolean", "string", "id", "uri", "canonical", "markdown"):
-            return [f"plain_token(E, {number}, {name}, {_implied_system(parameter)!r})"]
+            return [f"plain_token(E, {number}, {name}, {system!r})"]
         return [f"{kind.lower()}_token(E, {number}, {name})"]
     if parameter.type == "string":
         table = {"HumanName": "name_text", "Address": "address_text"}
@@ -232,7 +233,3 @@ def _value_lines(parameter: SearchParameter, kind: str, number: int, name: str) 
         return [f"{'range' if kind == 'Range' else 'plain'}_number(R, {number}, {name})"]
     table = {"Money": "money", "Range": "range", "SampledData": "sampled"}
     return [f"{table.get(kind, 'plain')}_quantity(R, C, {number}, {name})"]
-
-
-def _implied_system(parameter: SearchParameter) -> str:
-    return ""

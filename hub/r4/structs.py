@@ -24,11 +24,12 @@ from hub.r4.primitives import INTEGERS, PATTERNS
 NotEmpty = msgspec.Meta(min_length=1)
 _NUMBER = frozenset(b"-0123456789")
 _ABSOLUTE = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/[A-Za-z0-9.-]{1,64}(?:/_history/[A-Za-z0-9.-]{1,64})?\Z")
+_FIRST = re.compile(rb'\s*\{\s*"resourceType"\s*:\s*"([A-Za-z]+)"').match
 _structs: dict[str, type[msgspec.Struct]] = {}
 
 
 class _Head(msgspec.Struct):
-    resourceType: str
+    type: str = msgspec.field(name="resourceType")
 
 
 _head = msgspec.json.Decoder(_Head).decode
@@ -61,7 +62,8 @@ def decoder(type_name: str) -> Callable[[bytes], Any]:
 
 def resource_type(body: Any) -> str:
     """The resourceType of a JSON object; msgspec errors if it has none."""
-    return _head(body).resourceType
+    first = _FIRST(body)
+    return first.group(1).decode() if first else _head(body).type
 
 
 def inner(raw: msgspec.Raw) -> Any:
@@ -69,7 +71,7 @@ def inner(raw: msgspec.Raw) -> Any:
     name = resource_type(raw)
     if not definitions.is_type(name):
         raise ValueError("unknown resourceType")
-    return decoder(name)(raw)  # type: ignore[arg-type]
+    return decoder(name)(raw)
 
 
 def _load(path: str) -> None:
