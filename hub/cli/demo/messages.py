@@ -70,7 +70,7 @@ async def send_all(stage: Stage, hospital: Any, file: Path) -> tuple[list[Sent],
     for name, text, kind in chosen:
         acks.append((name, kind, await hospital.act("send", content=text.encode())))
     rows = await stage.get("/admin/messages", channel=MESSAGES, limit=max(len(chosen), 1))
-    kept = sorted(rows["messages"], key=lambda row: row["seq"])
+    kept = sorted(rows["messages"], key=lambda row: row["id"])
     return [
         Sent(
             name,
