@@ -9,7 +9,7 @@ import httpx
 
 from hub.adapters import Adapter, Capabilities
 from hub.clock import Clock, now
-from hub.errors import InvalidMessage, Misconfigured, OutcomeUnknown, Rejected, Retryable
+from hub.errors import Misconfigured, OutcomeUnknown, Rejected, Retryable
 from hub.messages import Delivery, Message
 from hub_settlement_nhsa import fields, wire
 from hub_settlement_nhsa.settings import NhsaSettings
@@ -58,12 +58,13 @@ class NhsaAdapter(Adapter):
     async def send(self, delivery: Delivery) -> Message:
         """Post one transaction.
 
-        Raises InvalidMessage (fields are missing or too long; nothing was sent), Retryable, Rejected with
-        the reply, OutcomeUnknown, Misconfigured.
+        Raises Retryable, Rejected with the reply (without one: fields are missing or too long, all of them
+        are named and nothing was sent), OutcomeUnknown, Misconfigured.
         """
         issues = fields.check(delivery.body, self._settings.optional_fields)
         if issues:
-            raise InvalidMessage(issues=issues)
+            found = "; ".join(issue.diagnostics for issue in issues)
+            raise Rejected(f"{delivery.kind} was not sent, the request is incomplete: {found}")
         response = await self._post(delivery)
         return self._reply(delivery, response)
 

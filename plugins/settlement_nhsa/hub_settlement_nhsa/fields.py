@@ -64,7 +64,7 @@ def check(body: bytes, optional: Sequence[str] = ()) -> list[Issue]:
         items = content if name.endswith("[]") else [content]
         if not isinstance(items, list) or not items:
             issues.append(
-                Issue(code="required", diagnostics=f"{infno}: {node} is missing", expression=f"input.{node}")
+                Issue(code="required", diagnostics=f"input.{node} is missing", expression=f"input.{node}")
             )
             continue
         for index, item in enumerate(items):
@@ -81,12 +81,12 @@ def _node(
         path = where + field.field
         if value is None or value == "":
             if field.required and f"{infno} {field.field}" not in optional:
-                text = f"{infno}: {path} is missing; it comes from: {field.source}"
+                text = f"{path} is missing; it comes from: {field.source}"
                 yield Issue(code="required", diagnostics=text, expression=path)
             continue
         wrong = _wrong(value, field)
         if wrong:
-            yield Issue(code="value", diagnostics=f"{infno}: {path} {wrong}", expression=path)
+            yield Issue(code="value", diagnostics=f"{path} {wrong}", expression=path)
 
 
 def _wrong(value: Any, field: Field) -> str:

@@ -34,6 +34,7 @@ from hub_settlement_nhsa.simulated.policy import Drug, Policy
 from hub_settlement_nhsa.simulated.transactions import Rules, Transactions
 
 CHINA = timezone(timedelta(hours=8))
+ONCE = frozenset({"2201", "2202", "2203A", "2204", "2207", "2207A"})
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -169,16 +170,20 @@ class Simulator(HttpSimulator):
         infno = envelope.get("infno")
         with self.lock:
             wrong = list(complaints(envelope))
-            if not wrong and envelope["msgid"] in self._books.msgids:
+            if not wrong and self._is_repeated(envelope):
                 wrong = ["msgid重复"]
             if wrong:
                 return self._reply(envelope, -1, f"[{infno}]" + "; ".join(wrong), None)
-            self._books.msgids.add(envelope["msgid"])
             try:
                 output = self._transactions.run(envelope)
             except Refusal as refusal:
                 return self._reply(envelope, refusal.code, f"[{infno}]{refusal.text}", None)
             return self._reply(envelope, 0, None, output)
+
+    def _is_repeated(self, envelope: dict[str, Any]) -> bool:
+        """A msgid serves once; only a question or a withdrawal may come again, letter by letter."""
+        known = self._books.messages.setdefault(envelope["msgid"], envelope)
+        return known is not envelope and (envelope["infno"] in ONCE or known != envelope)
 
     def _reply(self, envelope: dict[str, Any], infcode: int, text: str | None, output: Any) -> Response:
         time = self._time()

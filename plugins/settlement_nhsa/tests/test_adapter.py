@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from hub.errors import InvalidMessage, Misconfigured, OutcomeUnknown, Rejected, Retryable
+from hub.errors import Misconfigured, OutcomeUnknown, Rejected, Retryable
 from hub.messages import Delivery, Message
 from hub.testing import running
 from hub_settlement_nhsa.adapter import NhsaAdapter
@@ -131,13 +131,14 @@ async def test_an_incomplete_request_is_never_sent() -> None:
     del envelope["input"]["data"]["atddr_no"]
     envelope["input"]["data"]["dept_name"] = "科" * 101
     sent = Delivery(id=1, channel="insurer", kind="2201", body=json.dumps(envelope).encode())
-    with pytest.raises(InvalidMessage) as invalid:
+    with pytest.raises(Rejected) as refused:
         await send(unexpected, sent)
-    assert [issue.expression for issue in invalid.value.issues] == [
-        "input.data.atddr_no",
-        "input.data.dept_name",
-    ]
-    assert "setting doctor_code" in invalid.value.issues[0].diagnostics
+    assert refused.value.reply is None
+    assert str(refused.value) == (
+        "2201 was not sent, the request is incomplete: input.data.atddr_no is missing; it comes from: "
+        "identifier of the Practitioner, else setting doctor_code; "
+        "input.data.dept_name has 101 characters, allowed are 100"
+    )
 
 
 async def test_every_sample_request_is_complete() -> None:

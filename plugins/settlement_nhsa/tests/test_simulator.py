@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any
 
 import httpx
-import msgspec
 import pytest
 
 from hub.testing import running
@@ -15,7 +14,7 @@ from hub_settlement_nhsa.simulated.books import Insured
 from hub_settlement_nhsa.simulated.policy import Drug, Policy
 from hub_settlement_nhsa.simulator import Simulator
 
-from .visits import CARD, CONVERSATION, Visit, sample
+from .visits import CARD, CONVERSATION, Visit, encode, sample
 
 DRUGS = {"XA10BBB998A001010100002": Drug(level="02", share=Decimal("0.05"))}
 
@@ -195,12 +194,15 @@ async def test_envelope_is_checked() -> None:
             ({"sign_no": "1"}, "签到"),
             ({"infno": "9999"}, "不存在"),
         ):
-            body = msgspec.json.Encoder(decimal_format="number").encode(visit.envelope("06_2201") | changed)
+            body = encode(visit.envelope("06_2201") | changed)
             answer = await visit.post(body)
             assert answer["infcode"] < 0 and text in answer["err_msg"], (changed, answer)
         body = visit.body("06_2201")
         assert (await visit.post(body))["infcode"] == 0
         assert "msgid重复" in (await visit.post(body))["err_msg"]
+        question = visit.envelope("13_5204", setl_id="")
+        for changed, infcode in (({}, 0), ({}, 0), ({"inf_time": "2026-02-02 10:00:00"}, -1)):
+            assert (await visit.post(encode(question | changed)))["infcode"] == infcode
 
 
 async def test_text_numbers_and_gb18030() -> None:

@@ -16,7 +16,7 @@ CONVERSATION = (
     *("01_9001", "02_1101", "06_2201", "07_2203A", "08_2204", "09_2206A", "10_2207A"),
     *("11_5201", "12_5203", "13_5204", "14_2601"),
 )
-_JSON = msgspec.json.Encoder(decimal_format="number")
+encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 def sample(name: str) -> dict[str, Any]:
@@ -50,7 +50,7 @@ class Visit:
         return request
 
     def body(self, file: str, **changed: Any) -> bytes:
-        return _JSON.encode(self.envelope(file, **changed))
+        return encode(self.envelope(file, **changed))
 
     async def say(self, file: str, **changed: Any) -> dict[str, Any]:
         """Send it and return the answer; ids in the answer are used from then on."""

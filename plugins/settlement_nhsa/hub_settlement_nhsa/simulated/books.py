@@ -98,7 +98,7 @@ class Books:
         self.visits: dict[str, Visit] = {}
         self.settlements: dict[str, Settlement] = {}
         self.fenced: set[str] = set()
-        self.msgids: set[str] = set()
+        self.messages: dict[str, Fields] = {}
         self._numbers: dict[str, int] = {}
 
     def number(self, what: str, first: int = 1) -> int:
