@@ -20,7 +20,6 @@ from hub.channels import Channel
 from hub.clock import to_datetime
 from hub.conversations import Conversations
 from hub.errors import HubError, Misconfigured, OutcomeUnknown, Rejected, Retryable
-from hub.mapping import Context, Mappings
 from hub.messages import Applied, Delivery, Message, NotApplied
 from hub.metrics import Metrics
 from hub.pipeline import Pipeline
@@ -43,7 +42,6 @@ class DeliveryWorker:
     def __init__(
         self,
         store: Store,
-        mappings: Mappings,
         pipeline: Pipeline,
         conversations: Conversations,
         channels: Mapping[str, Channel],
@@ -52,7 +50,6 @@ class DeliveryWorker:
         metrics: Metrics,
     ) -> None:
         self.store = store
-        self.mappings = mappings
         self.pipeline = pipeline
         self.conversations = conversations
         self.channels = {name: one for name, one in channels.items() if one.adapter.capabilities.writes}
@@ -193,15 +190,10 @@ class DeliveryWorker:
         return await self.store.write(work)
 
     async def _write_bytes(self, tx: Tx, channel: Channel, row: Row, env: Mapping[str, Any]) -> Row:
-        document = self.mappings.named(row.document)
+        document = self.pipeline.understanding.mappings.named(row.document)
         created = to_datetime(tx.now).astimezone(self.store.zone)
         delivery = {"created": created.isoformat(timespec="milliseconds"), "number": 0, "id": row.id}
-        context = Context(
-            system=channel.name,
-            hub_key=self.pipeline.hub_key,
-            zone=self.store.zone,
-            env={"base": self.pipeline.canonical, **env, "delivery": delivery},
-        )
+        context = self.pipeline.understanding.context(channel.name, {**env, "delivery": delivery})
         focus = env.get("focus", {})
         scope = document.counter_scope(focus, context) or channel.name
         delivery["number"] = await outbox.number(tx, f"{channel.name}/{scope}")
