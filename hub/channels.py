@@ -25,6 +25,7 @@ log = logging.getLogger("hub.channels")
 Take = Callable[["Channel", str, Message], Awaitable[Outcome]]
 State = Literal["stopped", "running", "paused", "failed"]
 SHARED_KEYS = ("key", "max_message")
+BACKLOG_SECONDS = 0.05
 RESTART_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
@@ -39,6 +40,7 @@ class Channel:
         self.state: State = "stopped"
         self.reason = ""
         self.received = 0
+        self.backlog = 0
 
     def pause(self, reason: str) -> None:
         """Note that the channel must not go on; its runner stops it."""
@@ -54,6 +56,7 @@ class Channel:
             "mapping": self.settings.mapping,
             "acknowledge": self.settings.acknowledge,
             "received": self.received,
+            "backlog": self.backlog,
         }
 
 
@@ -150,6 +153,8 @@ class Runner:
         if place:
             await self._answer(place, message)
             return
+        while self.channel.backlog >= self.channel.settings.max_backlog:
+            await asyncio.sleep(BACKLOG_SECONDS)
         await self._places.acquire()
         task = asyncio.create_task(self._answer(place, message))
         self._running.add(task)

@@ -40,7 +40,7 @@ class ChannelSettings(BaseModel):
         "stored", description="when the sender gets its answer: after storing, or after the inbox commit"
     )
     max_message: int = Field(32 * 1024 * 1024, gt=0, description="bytes; a longer message is refused")
-    max_backlog: int = Field(20_000, gt=0, description="messages received and not yet mapped; then reading stops")
+    max_backlog: int = Field(200_000, gt=0, description="messages received and not yet mapped; then reading stops")
     max_in_flight: int = Field(256, gt=0, description="messages between receive and acknowledge")
     conversations: tuple[str, ...] = Field((), description="conversation documents this target takes part in")
     attempts: int = Field(12, gt=0, description="sends of one delivery before it becomes a dead letter")
@@ -50,9 +50,8 @@ class ChannelSettings(BaseModel):
 
     @property
     def adapter_settings(self) -> dict[str, Any]:
-        """The keys that belong to the adapter, with the few it shares with the hub."""
-        shared = {"key": self.key, "max_message": self.max_message}
-        return shared | (self.model_extra or {})
+        """The keys that belong to the adapter."""
+        return dict(self.model_extra or {})
 
 
 class Settings(BaseModel):
