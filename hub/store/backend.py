@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hub.store.statements import Statement
 
 if TYPE_CHECKING:
     from hub.store.memory import Memory
+    from hub.store.resources import Written
 
 Row = tuple[Any, ...]
+Changed = Callable[["Tx", "list[Written]"], Awaitable[None]]
+"""Called inside the transaction with the resources that changed in it."""
 
 
 class Reader(Protocol):
-    """Anything that answers a SELECT: a transaction, or the store itself (its last committed state)."""
+    """Anything that answers a SELECT: a transaction, or the store itself (its last committed state).
+
+    `zone` is where dates without an offset are, `base_url` our own FHIR base (it may be empty).
+    """
+
+    zone: tzinfo
+    base_url: str
+    postgres: bool
 
     async def rows(self, statement: Statement, *args: Any) -> list[Row]:
         """Every row of a SELECT or of a RETURNING."""
@@ -30,8 +41,8 @@ class Tx(Reader, Protocol):
     """
 
     now: int
-    postgres: bool
     memory: Memory
+    changed: Sequence[Changed]
 
     async def rows(self, statement: Statement, *args: Any) -> list[Row]:
         """Every row of a SELECT or of a RETURNING."""

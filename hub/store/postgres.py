@@ -14,14 +14,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar, cast
 
 import asyncpg
-from sqlalchemy import BigInteger, bindparam, func, select
-from sqlalchemy import cast as sql_cast
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from hub.errors import Conflict, Retryable
-from hub.store.backend import Row
-from hub.store.memory import Memory
-from hub.store.statements import Statement, statement
+from hub.store.backend import Changed, Row
+from hub.store.statements import Statement
 from hub.store.store import Store, Work
 
 T = TypeVar("T")
@@ -38,9 +34,8 @@ _AGAIN = (
 )
 _LOST = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError, OSError)
 
-_KEYS = func.unnest(sql_cast(bindparam("keys"), ARRAY(BigInteger))).table_valued("key").alias("k")
-_LOCK = statement(select(func.count(func.pg_advisory_xact_lock(_KEYS.c.key))))
-_TRY = statement(select(func.bool_and(func.pg_try_advisory_xact_lock(_KEYS.c.key))))
+_LOCK = "SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) k"
+_TRY = "SELECT bool_and(pg_try_advisory_xact_lock(k)) FROM unnest($1::bigint[]) k"
 
 
 class _Contended(Exception):
@@ -61,36 +56,45 @@ class PostgresTx:
     """The transaction of one unit; see `hub.store.backend.Tx`."""
 
     postgres = True
-    __slots__ = ("_connection", "held", "memory", "now")
+    __slots__ = ("_connection", "_wrote", "base_url", "changed", "held", "memory", "now", "zone")
 
-    def __init__(self, connection: asyncpg.Connection[Any], now: int, memory: Memory, held: set[int]) -> None:
+    def __init__(
+        self, store: Store, connection: asyncpg.Connection[Any], held: set[int] | None = None
+    ) -> None:
         self._connection = connection
-        self.now = now
-        self.memory = memory
-        self.held = held
+        self._wrote = False
+        self.zone = store.zone
+        self.base_url = store.base_url
+        self.changed: Sequence[Changed] = store.changed
+        self.memory = store.memory
+        self.now = store.now()
+        self.held: set[int] = set() if held is None else held
 
     async def rows(self, statement: Statement, *args: Any) -> list[Row]:
         return [tuple(row) for row in await self._connection.fetch(statement.postgres, *args)]
 
     async def run(self, statement: Statement, *args: Any) -> int:
+        self._wrote = True
         status = await self._connection.execute(statement.postgres, *args)
         count = status.rpartition(" ")[2]
         return int(count) if count.isdigit() else 0
 
     async def run_many(self, statement: Statement, rows: Sequence[Sequence[Any]]) -> None:
         if rows:
+            self._wrote = True
             await self._connection.executemany(statement.postgres, rows)
 
     async def insert(self, statement: Statement, *args: Any) -> int:
+        self._wrote = True
         return cast(int, await self._connection.fetchval(statement.postgres, *args))
 
     async def lock(self, keys: Iterable[int]) -> None:
         new = sorted(set(keys) - self.held)
         if not new:
             return
-        if not self.held:
-            await self._connection.fetchval(_LOCK.postgres, new)
-        elif not await self._connection.fetchval(_TRY.postgres, new):
+        if not self.held and not self._wrote:
+            await self._connection.fetch(_LOCK, new)
+        elif not await self._connection.fetchval(_TRY, new):
             raise _Contended(self.held.union(new))
         self.held.update(new)
 
@@ -192,8 +196,7 @@ class PostgresStore(Store):
         held: set[int] = set()
         await connection.execute("BEGIN")
         try:
-            now = self.now()
-            results = [await unit.work(PostgresTx(connection, now, self.memory, held)) for unit in batch]
+            results = [await unit.work(PostgresTx(self, connection, held)) for unit in batch]
             await connection.execute("COMMIT")
         except Exception as error:
             await _rollback(connection, error)
@@ -212,7 +215,7 @@ class PostgresStore(Store):
                 await asyncio.sleep(random.uniform(0.001, 0.01 * attempt))
             await connection.execute("BEGIN")
             try:
-                tx = PostgresTx(connection, self.now(), self.memory, set())
+                tx = PostgresTx(self, connection)
                 await tx.lock(first)
                 result = await unit.work(tx)
                 await connection.execute("COMMIT")

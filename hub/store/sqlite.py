@@ -19,7 +19,7 @@ from typing import Any, TypeVar, cast
 
 from hub.errors import Retryable
 from hub.store import lock
-from hub.store.backend import Row
+from hub.store.backend import Changed, Row
 from hub.store.memory import Head, Memory, Name
 from hub.store.statements import Statement
 from hub.store.store import Store, Work
@@ -75,11 +75,14 @@ class SqliteTx:
     """The transaction of one unit; see `hub.store.backend.Tx`."""
 
     postgres = False
-    __slots__ = ("_execute", "_execute_many", "memory", "now")
+    __slots__ = ("_execute", "_execute_many", "base_url", "changed", "memory", "now", "zone")
 
-    def __init__(self, connection: sqlite3.Connection, now: int, memory: Memory) -> None:
+    def __init__(self, store: Store, connection: sqlite3.Connection, now: int, memory: Memory) -> None:
         self._execute = connection.execute
         self._execute_many = connection.executemany
+        self.zone = store.zone
+        self.base_url = store.base_url
+        self.changed: Sequence[Changed] = store.changed
         self.now = now
         self.memory = memory
 
@@ -216,7 +219,7 @@ class SqliteStore(Store):
         memory = _Memory(self.memory)
         execute("SAVEPOINT unit")
         try:
-            unit.result = _inline(unit.work(SqliteTx(self._writer, now, memory)))
+            unit.result = _inline(unit.work(SqliteTx(self, self._writer, now, memory)))
         except Exception as error:
             memory.undo()
             unit.error = error

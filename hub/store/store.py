@@ -6,19 +6,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import tzinfo
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from hub.clock import Clock
-from hub.store.backend import Row, Tx
+from hub.store.backend import Changed, Row, Tx
 from hub.store.memory import Memory
 from hub.store.statements import Statement
 
-if TYPE_CHECKING:
-    from hub.store.resources import Written
-
 T = TypeVar("T")
 Work = Callable[[Tx], Awaitable[T]]
-Changed = Callable[[Tx, "list[Written]"], Awaitable[None]]
 
 
 class Store(ABC):

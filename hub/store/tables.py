@@ -12,8 +12,8 @@ from sqlalchemy import Boolean, Column, Sequence, Table
 
 from hub.store.schema import Bytes, Hash64, Key, Micros, Real, Small, String, metadata
 
-pids = Sequence("pid", increment=32, metadata=metadata)
-"""PostgreSQL: each draw reserves 32 numbers for one process."""
+pids = Sequence("pid", metadata=metadata)
+"""Numbers of resources on PostgreSQL; on SQLite they follow the highest one."""
 
 head = Table(
     "head",

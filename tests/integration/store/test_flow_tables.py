@@ -181,7 +181,15 @@ async def test_facts_keep_their_literals(store: Store) -> None:
 async def test_one_conversation_per_document_and_key(store: Store) -> None:
     def talk() -> Talk:
         return Talk(
-            id=0, document="d", key="k", channel="c", focus="f/1", ordering="k", state="running", place={}, facts={}
+            id=0,
+            document="d",
+            key="k",
+            channel="c",
+            focus="f/1",
+            ordering="k",
+            state="running",
+            place={},
+            facts={},
         )
 
     await store.write(lambda tx: talks.begin(tx, talk()))

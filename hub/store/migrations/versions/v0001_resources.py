@@ -124,7 +124,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("sequence"),
     )
     if op.get_bind().dialect.name == "postgresql":
-        op.execute(sa.schema.CreateSequence(sa.Sequence("pid", increment=32)))
+        op.execute(sa.schema.CreateSequence(sa.Sequence("pid")))
 
 
 def downgrade() -> None:

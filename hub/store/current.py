@@ -1,0 +1,149 @@
+"""What is stored now under the names a unit is about to write, looked up and held."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+from sqlalchemy import bindparam, func, select
+
+from hub import r4
+from hub.store.backend import Row, Tx
+from hub.store.keys import NONE, Packed, unpack
+from hub.store.memory import Head
+from hub.store.names import name_key, type_number
+from hub.store.statements import statement
+from hub.store.tables import head, resource, version
+
+if TYPE_CHECKING:
+    from hub.store.resources import Draft
+
+
+class Current(msgspec.Struct):
+    """The state before the write, and the numbers set aside for it.
+
+    `rows` are the index rows that exist; `xid` is the PostgreSQL transaction (0 on SQLite).
+    """
+
+    head: Head | None
+    pid: int
+    sequence: int
+    rows: Packed = NONE
+    xid: int = 0
+
+
+_STATE = [
+    head.c.pid, head.c.version, head.c.sequence, head.c.updated, head.c.deleted, head.c.owner,
+    head.c.event_time, head.c.content,
+]  # fmt: skip
+_HEAD = statement(
+    select(*_STATE).where(head.c.type == bindparam("type"), head.c.id == bindparam("id")), ["type", "id"]
+)
+_KEYS = statement(select(resource.c["keys"]).where(resource.c.pid == bindparam("pid")))
+_LAST = statement(
+    select(
+        select(func.coalesce(func.max(resource.c.pid), 0)).scalar_subquery(),
+        select(func.coalesce(func.max(version.c.sequence), 0)).scalar_subquery(),
+    )
+)
+_LOOK = statement(
+    select(head),
+    postgres="""
+SELECT h.pid, h.version, h.sequence, h.updated, h.deleted, h.owner, h.event_time, h.content, r.keys,
+       nextval('version_sequence_seq'), CASE WHEN h.pid IS NULL THEN nextval('pid') END,
+       pg_current_xact_id()::text::bigint
+FROM unnest($1::smallint[], $2::text[]) WITH ORDINALITY AS u(type, id, place)
+LEFT JOIN head h ON h.type = u.type AND h.id = u.id
+LEFT JOIN resource r ON r.pid = h.pid
+ORDER BY u.place""",
+)
+
+
+Wanted = tuple[str, str, bytes]
+"""Type, id, and the content that would be no change."""
+
+
+async def look(tx: Tx, drafts: Sequence[Draft]) -> list[Current]:
+    """The current state for each draft, in their order; what will change is locked until the commit."""
+    wanted = [(one.type, one.id, one.content) for one in drafts]
+    if not tx.postgres:
+        return await _look_sqlite(tx, wanted)
+    spared = {one for one in wanted if _same(tx.memory.get(one[:2]), one[2])}
+    await _lock(tx, [one for one, name in zip(drafts, wanted, strict=True) if name not in spared])
+    found = await _look_postgres(tx, wanted)
+    changed = [i for i, name in enumerate(wanted) if name in spared and not _same(found[i].head, name[2])]
+    if changed:
+        await _lock(tx, [drafts[i] for i in changed])
+        again = await _look_postgres(tx, [wanted[i] for i in changed])
+        for i, current in zip(changed, again, strict=True):
+            found[i] = current
+    return found
+
+
+async def look_locked(tx: Tx, type_name: str, id: str) -> Current:
+    """The current state of one resource, locked until the commit."""
+    wanted = [(type_name, id, b"")]
+    if not tx.postgres:
+        return (await _look_sqlite(tx, wanted))[0]
+    await tx.lock([name_key(type_name, id)])
+    return (await _look_postgres(tx, wanted))[0]
+
+
+def _same(known: Head | None, content: bytes) -> bool:
+    return known is not None and not known.deleted and known.content == content
+
+
+async def _lock(tx: Tx, drafts: Sequence[Draft]) -> None:
+    """Hold the names and every identifier of these drafts, so that conditional writers see each other."""
+    keys: set[int] = set()
+    for one in drafts:
+        keys.add(name_key(one.type, one.id))
+        parameter = r4.search_parameter(one.type, "identifier")
+        if parameter is not None:
+            keys.update(key for number, key in one.index(tx).equal if number == parameter.number and key)
+    await tx.lock(keys)
+
+
+async def _look_sqlite(tx: Tx, wanted: Sequence[Wanted]) -> list[Current]:
+    """Numbers follow the last ones used: this process is the only one that writes."""
+    found = []
+    pid = sequence = 0
+    for type_name, id, content in wanted:
+        known = tx.memory.get((type_name, id))
+        if known is None:
+            rows = await tx.rows(_HEAD, type_number(type_name), id)
+            if rows:
+                known = _head(rows[0])
+                tx.memory.keep((type_name, id), known)
+        if known is not None and _same(known, content):
+            found.append(Current(known, known.pid, known.sequence))
+            continue
+        if not sequence:
+            pid, sequence = (await tx.rows(_LAST))[0]
+        sequence += 1
+        if known is None:
+            pid += 1
+            found.append(Current(None, pid, sequence))
+        else:
+            keys = await tx.rows(_KEYS, known.pid)
+            found.append(Current(known, known.pid, sequence, unpack(keys[0][0])))
+    return found
+
+
+async def _look_postgres(tx: Tx, wanted: Sequence[Wanted]) -> list[Current]:
+    types = [type_number(type_name) for type_name, _, _ in wanted]
+    rows = await tx.rows(_LOOK, types, [id for _, id, _ in wanted])
+    found = []
+    for (type_name, id, _), row in zip(wanted, rows, strict=True):
+        known = _head(row) if row[0] is not None else None
+        if known is not None:
+            tx.memory.keep((type_name, id), known)
+        rows_then = unpack(row[8]) if row[8] is not None else NONE
+        found.append(Current(known, known.pid if known else row[10], row[9], rows_then, row[11]))
+    return found
+
+
+def _head(row: Row) -> Head:
+    pid, number, sequence, updated, deleted, owner, event_time, content = row[:8]
+    return Head(pid, number, sequence, updated, bool(deleted), owner, event_time, bytes(content))

@@ -1,0 +1,64 @@
+"""The index rows of one resource, packed beside its body: an update touches only those that change."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hub import r4
+
+Equal = tuple[int, int]
+Text = tuple[int, str]
+Range = tuple[int, float, float]
+Composite = tuple[int, int, float, float]
+
+PRESENT = 0
+"""The hash that stands for "has any value"."""
+
+
+class Packed(msgspec.Struct, frozen=True, array_like=True):
+    """Every index row of a resource without its number. `date` orders the equality rows (seconds UTC)."""
+
+    date: int = 0
+    equal: frozenset[Equal] = frozenset()
+    text: frozenset[Text] = frozenset()
+    ranges: frozenset[Range] = frozenset()
+    composites: frozenset[Composite] = frozenset()
+
+
+NONE = Packed()
+pack = msgspec.msgpack.Encoder().encode
+unpack = msgspec.msgpack.Decoder(Packed).decode
+
+
+def packed(keys: r4.Keys) -> Packed:
+    """The rows that `hub.r4.keys` calls for."""
+    equal = set(keys.equal)
+    equal.update((param, PRESENT) for param in keys.present)
+    return Packed(
+        keys.date,
+        frozenset(equal),
+        frozenset(keys.text),
+        frozenset((param, float(lo), float(hi)) for param, lo, hi in keys.ranges),
+        frozenset((param, key, float(lo), float(hi)) for param, key, lo, hi in keys.composites),
+    )
+
+
+class Rows(msgspec.Struct):
+    """Index rows with their resource's number, in the order of the tables' columns."""
+
+    equal: list[tuple[int, int, int, int]] = msgspec.field(default_factory=list)
+    text: list[tuple[int, str, int]] = msgspec.field(default_factory=list)
+    ranges: list[tuple[int, float, float, int]] = msgspec.field(default_factory=list)
+    composites: list[tuple[int, int, float, float, int]] = msgspec.field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.equal or self.text or self.ranges or self.composites)
+
+    def add(self, pid: int, rows: Packed, other: Packed) -> None:
+        """The rows that one key list has and the other has not."""
+        date = rows.date
+        equal = rows.equal if date != other.date else rows.equal - other.equal
+        self.equal += [(param, key, date, pid) for param, key in equal]
+        self.text += [(param, value, pid) for param, value in rows.text - other.text]
+        self.ranges += [(param, lo, hi, pid) for param, lo, hi in rows.ranges - other.ranges]
+        self.composites += [(p, key, lo, hi, pid) for p, key, lo, hi in rows.composites - other.composites]
