@@ -90,7 +90,9 @@ class Part:
             raw = raw.split(separators.component, 1)[0]
         if self.level < 2 and separators.subcomponent and separators.subcomponent in raw:
             raw = raw.split(separators.subcomponent, 1)[0]
-        return self.segment.message.unescape(raw) if raw and raw != '""' else None
+        if not raw or raw == '""':
+            return None
+        return self.segment.message.unescape(raw).strip() or None
 
     @property
     def position(self) -> str:
@@ -176,6 +178,30 @@ class Segment:
                 return text
         return None
 
+    def only(self, number: int, component: int = 1, subcomponent: int = 1) -> str | None:
+        """The text at a place if the field does not repeat, for comparisons."""
+        if not self.has_repetitions(number):
+            return self.first(number, component, subcomponent)
+        found = [self.text_in(number, at, component, subcomponent) for at in range(len(self.repetitions(number)))]
+        texts = [text for text in found if text is not None]
+        return texts[0] if len(texts) == 1 else None
+
+    def has_repetitions(self, number: int) -> bool:
+        """Whether a field holds the repetition separator."""
+        fields = self._fields or self.fields()
+        separator = self.message.separators.repetition
+        return bool(separator) and number < len(fields) and separator in fields[number]
+
+    def matching(self, number: int, component: int, wanted: frozenset[str]) -> Iterator[int]:
+        """The repetitions of a field whose `component` is one of `wanted`."""
+        for index, raw in enumerate(self.repetitions(number)):
+            if raw and self._atom(raw, component, 1, number) in wanted:
+                yield index
+
+    def text_in(self, number: int, repetition: int, component: int, subcomponent: int = 1) -> str | None:
+        """The text at one place of one repetition."""
+        return self._atom(self.repetitions(number)[repetition], component, subcomponent, number)
+
     def _atom(self, raw: str, component: int, subcomponent: int, number: int) -> str | None:
         message = self.message
         separators = message.separators
@@ -197,7 +223,7 @@ class Segment:
             return None
         if not raw or raw == '""':
             return None
-        return message.unescape(raw)
+        return message.unescape(raw).strip() or None
 
     def __repr__(self) -> str:
         return f"<{self.id} line {self.line}>"

@@ -1,0 +1,415 @@
+"""Expressions to Python text.
+
+Paths, comparisons, concatenations and our own functions over HL7 v2 become direct calls, which cost well under
+a microsecond; everything else goes through the FHIRPath engine. Both say the same (a test runs every document
+both ways).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+import msgspec
+
+from hub import fhirpath
+from hub.errors import Misconfigured
+from hub.fhirpath import ast
+from hub.mapping.document import Scalar
+from hub.mapping.functions import FUNCTIONS, SCALARS
+from hub.mapping.runtime import Slow
+
+_SEGMENT = re.compile(r"[A-Z][A-Z0-9]{2}")
+_KEEPS_KIND = frozenset(("where", "first", "last", "tail", "skip", "take", "distinct", "single"))
+
+
+class Fast(NamedTuple):
+    """Python text that yields one value or None. `kind` is str, int or any; `exact`: it can be compared."""
+
+    code: str
+    kind: str = "str"
+    exact: bool = True
+
+
+class Local(NamedTuple):
+    """A variable held in a Python name.
+
+    `value` is Python text for its (first) plain value, `node` for its first node, `kind` what that is (str and
+    int: plain values), `sure` whether there is exactly one.
+    """
+
+    value: str
+    kind: str
+    node: str = ""
+    sure: bool = True
+
+
+class Scope(msgspec.Struct):
+    """Where an expression stands: the Python name of its context and what that is."""
+
+    source: str = "S"
+    kind: str = "any"  # message, group, segment, part or any
+    root_kind: str = "any"
+    locals: dict[str, Local] = msgspec.field(default_factory=dict)
+
+    def inside(self, source: str, kind: str) -> Scope:
+        """The scope of a loop's body."""
+        return Scope(source=source, kind=kind, root_kind=self.root_kind, locals=dict(self.locals))
+
+
+class Expressions:
+    """Collects the constants (`names`) that generated code refers to."""
+
+    def __init__(self, *, hl7v2: bool, base: str, fast: bool = True) -> None:
+        self.hl7v2 = hl7v2
+        self.base = base
+        self.fast = fast
+        self.names: dict[str, Any] = {}
+        self._temporaries = 0
+
+    def constant(self, value: Any, prefix: str = "c") -> str:
+        """A name for a value."""
+        name = f"{prefix}{len(self.names)}"
+        self.names[name] = value
+        return name
+
+    def folded(self, node: Scalar) -> str | None:
+        """The text of an expression made of literals and %base only, else None."""
+        return self._fold(self._parse(node))
+
+    def one(self, node: Scalar, scope: Scope) -> Fast:
+        """One plain value or None."""
+        found = self._one(self._parse(node), scope) if self.fast else None
+        if found is not None:
+            return found
+        return Fast(f"{self._slow(node)}.one({scope.source}, E)", "any")
+
+    def truth(self, node: Scalar, scope: Scope) -> str:
+        """A Python condition."""
+        found = self._truth(self._parse(node), scope) if self.fast else None
+        return found if found is not None else f"{self._slow(node)}.truth({scope.source}, E)"
+
+    def items(self, node: Scalar, scope: Scope) -> tuple[str, str]:
+        """A list of nodes and the kind of its members."""
+        tree = self._parse(node)
+        kind = self._kind(tree, scope)
+        found = self._items(tree, scope) if self.fast else None
+        return (found or f"{self._slow(node)}.items({scope.source}, E)"), kind
+
+    def single(self, node: Scalar, scope: Scope) -> Fast | None:
+        """For `let`: the value where the expression yields one plain value, not nodes with a structure."""
+        tree = self._parse(node)
+        return self._one(tree, scope) if self.fast and _is_atomic(tree) else None
+
+    def reads_source(self, node: Scalar) -> bool:
+        """Whether the expression is more than a constant."""
+        return self.folded(node) is None
+
+    def _parse(self, node: Scalar) -> ast.Node:
+        text = node.expression
+        assert text is not None
+        try:
+            return fhirpath.parse(text, members_by_number=self.hl7v2)
+        except Misconfigured as error:
+            raise Misconfigured(f"{node.file}:{node.line}: {error}") from None
+
+    def _slow(self, node: Scalar) -> str:
+        text = node.expression
+        assert text is not None
+        try:
+            compiled = fhirpath.compile(text, functions=FUNCTIONS, members_by_number=self.hl7v2)
+        except Misconfigured as error:
+            raise Misconfigured(f"{node.file}:{node.line}: {error}") from None
+        return self.constant(Slow(compiled, text), "x")
+
+    def _fold(self, tree: ast.Node) -> str | None:
+        if isinstance(tree, ast.Literal) and isinstance(tree.value, str):
+            return tree.value
+        if isinstance(tree, ast.Variable) and tree.name == "base":
+            return self.base
+        if isinstance(tree, ast.Binary) and tree.operator in ("&", "+"):
+            left, right = self._fold(tree.left), self._fold(tree.right)
+            return None if left is None or right is None else left + right
+        return None
+
+    # one value
+
+    def _one(self, tree: ast.Node, scope: Scope) -> Fast | None:
+        folded = self._fold(tree)
+        if folded is not None:
+            return Fast(repr(folded))
+        if isinstance(tree, ast.Literal) and isinstance(tree.value, int) and not isinstance(tree.value, bool):
+            return Fast(repr(tree.value), "int")
+        if isinstance(tree, ast.Variable):
+            known = scope.locals.get(tree.name)
+            if known is None or known.kind == "any":
+                return None
+            return Fast(known.value, "int" if known.kind == "int" else "str", known.sure)
+        if isinstance(tree, ast.Binary):
+            return self._combined(tree, scope)
+        if isinstance(tree, ast.Call):
+            return self._called(tree, scope)
+        return self._path(tree, scope, "hl")
+
+    def _combined(self, tree: ast.Binary, scope: Scope) -> Fast | None:
+        if tree.operator not in ("&", "+", "|"):
+            return None
+        left, right = self._one(tree.left, scope), self._one(tree.right, scope)
+        if left is None or right is None:
+            return None
+        if tree.operator == "|":
+            name = self._temporary()
+            return Fast(f"({name} if ({name} := {left.code}) is not None else {right.code})", "any", False)
+        if left.kind == right.kind == "int" and tree.operator == "+":
+            return Fast(f"({left.code} + {right.code})", "int")
+        if tree.operator == "&":
+            parts = [f"str({part.code})" if part.kind == "int" else f"({part.code} or '')" for part in (left, right)]
+            return Fast(f"({parts[0]} + {parts[1]})") if "any" not in (left.kind, right.kind) else None
+        if left.kind == right.kind == "str":
+            a, b = self._temporary(), self._temporary()
+            test = f"({a} := {left.code}) is not None and ({b} := {right.code}) is not None"
+            return Fast(f"({a} + {b} if {test} else None)")
+        return None
+
+    def _called(self, tree: ast.Call, scope: Scope) -> Fast | None:
+        if tree.name == "iif" and tree.target is None and len(tree.arguments) in (2, 3):
+            condition = self._truth(tree.arguments[0], scope)
+            branches = [self._one(branch, scope) for branch in tree.arguments[1:]]
+            if condition is None or any(branch is None for branch in branches):
+                return None
+            codes = [branch.code for branch in branches if branch is not None] + ["None"]
+            kinds = {branch.kind for branch in branches if branch is not None}
+            return Fast(f"({codes[0]} if {condition} else {codes[1]})", kinds.pop() if len(kinds) == 1 else "any")
+        if tree.target is None:
+            return None
+        if tree.name == "first" and not tree.arguments:
+            found = self._one(tree.target, scope)
+            return found._replace(exact=True) if found else None
+        if tree.name in SCALARS:
+            return self._function(tree, scope)
+        return None
+
+    def _function(self, tree: ast.Call, scope: Scope) -> Fast | None:
+        assert tree.target is not None
+        found = self._one(tree.target, scope)
+        arguments = [argument.value for argument in tree.arguments if isinstance(argument, ast.Literal)]
+        if found is None or len(arguments) != len(tree.arguments):
+            return None
+        name, function = self._temporary(), self.constant(SCALARS[tree.name], "f")
+        values = "".join(f", {value!r}" for value in arguments)
+        kind = "any" if tree.name == "number" else "str"
+        return Fast(f"({function}({name}, R{values}) if ({name} := {found.code}) is not None else None)", kind)
+
+    def _path(self, tree: ast.Node, scope: Scope, reader: str) -> Fast | None:
+        """A path into an HL7 v2 message; None if it is anything else."""
+        if not self.hl7v2:
+            return None
+        names: list[str] = []
+        condition: ast.Node | None = None
+        at = 0
+        while isinstance(tree, ast.Member | ast.Call):
+            if isinstance(tree, ast.Call):
+                if tree.name != "where" or condition is not None or len(tree.arguments) != 1 or tree.target is None:
+                    return None
+                condition, at = tree.arguments[0], len(names)
+                tree = tree.target
+                continue
+            names.insert(0, tree.name)
+            if tree.target is None:
+                return self._placed(names, condition, len(names) - at, scope.source, scope.kind, reader)
+            tree = tree.target
+        if isinstance(tree, ast.This) and tree.name == "this" and names:
+            return self._placed(names, condition, len(names) - at, scope.source, scope.kind, reader)
+        if isinstance(tree, ast.Variable):
+            if tree.name == "message":
+                return self._placed(names, condition, len(names) - at, "M", scope.root_kind, reader)
+            known = scope.locals.get(tree.name)
+            if known and known.node and (known.sure or known.kind == "part"):
+                return self._placed(names, condition, len(names) - at, known.node, known.kind, reader)
+        return None
+
+    def _placed(
+        self, names: list[str], condition: ast.Node | None, at: int, source: str, kind: str, reader: str
+    ) -> Fast | None:
+        if kind in ("message", "group"):
+            if not _SEGMENT.fullmatch(names[0]) or not all(name.isdigit() for name in names[1:]):
+                return None
+            numbers = ", ".join(names[1:])
+            if not 2 <= len(names) <= 4:
+                return None
+            if condition is None:
+                return Fast(f"{reader}({source}, {names[0]!r}, {numbers})", "str", reader == "hl_only")
+            return self._filtered(names, condition, at, source, reader)
+        if condition is not None or not all(name.isdigit() for name in names):
+            return None
+        if kind == "segment" and 1 <= len(names) <= 3:
+            return Fast(f"{source}.{'first' if reader == 'hl' else 'only'}({', '.join(names)})")
+        if kind == "part":
+            return self._within(names, source)
+        return None
+
+    def _within(self, names: list[str], source: str) -> Fast | None:
+        if 1 <= len(names) <= 2 and all(name.isdigit() for name in names):
+            return Fast(f"inner({source}, {', '.join(repr(name) for name in names)})", "str", True)
+        return None
+
+    def _filtered(
+        self, names: list[str], condition: ast.Node, at: int, source: str, reader: str
+    ) -> Fast | None:
+        """`PID.3.where($this.5 = 'PI' or $this.5 = 'MR').1`."""
+        wanted = _alternatives(condition)
+        if wanted is None or at != 2 or len(names) not in (2, 3, 4) or reader != "hl":
+            return None
+        component, values = wanted
+        target = ", ".join(names[2:]) or "1"
+        found = self.constant(frozenset(values))
+        return Fast(f"hl_where({source}, {names[0]!r}, {names[1]}, {component}, {found}, {target})", "str", False)
+
+    # conditions
+
+    def _truth(self, tree: ast.Node, scope: Scope) -> str | None:
+        if isinstance(tree, ast.Binary):
+            if tree.operator in ("and", "or"):
+                left, right = self._truth(tree.left, scope), self._truth(tree.right, scope)
+                return f"({left} {tree.operator} {right})" if left and right else None
+            if tree.operator == "=":
+                return self._equal(tree.left, tree.right, scope)
+            return None
+        if isinstance(tree, ast.Call) and tree.target is not None and not tree.arguments:
+            if tree.name == "not":
+                inner = tree.target
+                exists = isinstance(inner, ast.Call) and inner.name in ("exists", "empty")
+                found = self._truth(inner, scope) if exists else None
+                return f"(not {found})" if found else None
+            if tree.name in ("exists", "empty"):
+                target = self._one(tree.target, scope) or self._segment(tree.target, scope)
+                word = "is not" if tree.name == "exists" else "is"
+                return f"({target.code} {word} None)" if target and not _concatenates(tree.target) else None
+        return None
+
+    def _segment(self, tree: ast.Node, scope: Scope) -> Fast | None:
+        """`IN1.exists()`."""
+        found = self._items(tree, scope)
+        return Fast(f"({found} or None)") if found else None
+
+    def _equal(self, left: ast.Node, right: ast.Node, scope: Scope) -> str | None:
+        sides = []
+        for side in (left, right):
+            found = self._path(side, scope, "hl_only")
+            found = found if found and found.exact else self._one(side, scope)
+            if found is None or not found.exact or found.kind == "any":
+                return None
+            sides.append(found)
+        if sides[0].kind != sides[1].kind:
+            return None
+        if isinstance(right, ast.Literal):
+            return f"({sides[0].code} == {sides[1].code})"
+        name = self._temporary()
+        return f"(({name} := {sides[0].code}) is not None and {name} == {sides[1].code})"
+
+    # lists
+
+    def _items(self, tree: ast.Node, scope: Scope) -> str | None:
+        if not self.hl7v2:
+            return None
+        if isinstance(tree, ast.Call) and tree.name == "group" and len(tree.arguments) == 1:
+            source = scope.source if tree.target is None else "M" if _is_message(tree.target) else None
+            start = tree.arguments[0]
+            if source and isinstance(start, ast.Literal) and self._is_group(tree.target, scope):
+                return f"{source}.group({start.value!r})"
+        if isinstance(tree, ast.Member):
+            names: list[str] = []
+            root: ast.Node | None = tree
+            while isinstance(root, ast.Member):
+                names.insert(0, root.name)
+                root = root.target
+            source = scope.source if root is None else "M" if _is_message(root) else None
+            if source is None or not self._is_group(root, scope) or not _SEGMENT.fullmatch(names[0]):
+                return None
+            if len(names) == 1:
+                return f"{source}.of({names[0]!r})"
+            if all(name.isdigit() for name in names[1:]):
+                return f"hl_nodes({source}, {names[0]!r}, {', '.join(names[1:])})"
+        return None
+
+    def _is_group(self, root: ast.Node | None, scope: Scope) -> bool:
+        return (scope.kind if root is None else scope.root_kind) in ("message", "group")
+
+    def _kind(self, tree: ast.Node, scope: Scope) -> str:
+        """What the members of a result are, as far as the text tells."""
+        if not self.hl7v2:
+            return "any"
+        if isinstance(tree, ast.Call):
+            if tree.name == "group":
+                return "group"
+            return self._kind(tree.target, scope) if tree.target and tree.name in _KEEPS_KIND else "any"
+        if isinstance(tree, ast.Index):
+            return self._kind(tree.target, scope)
+        if isinstance(tree, ast.This):
+            return scope.kind if tree.name == "this" else "any"
+        if isinstance(tree, ast.Variable):
+            if tree.name == "message":
+                return scope.root_kind
+            known = scope.locals.get(tree.name)
+            return known.kind if known else "any"
+        if isinstance(tree, ast.Binary) and tree.operator == "|":
+            left, right = self._kind(tree.left, scope), self._kind(tree.right, scope)
+            return left if left == right else "any"
+        if isinstance(tree, ast.Member):
+            above = scope.kind if tree.target is None else self._kind(tree.target, scope)
+            if above in ("message", "group"):
+                return "segment"
+            return "part" if above in ("segment", "part") else "any"
+        return "any"
+
+    def _temporary(self) -> str:
+        self._temporaries += 1
+        return f"t{self._temporaries}"
+
+
+def _is_message(tree: ast.Node | None) -> bool:
+    return isinstance(tree, ast.Variable) and tree.name == "message"
+
+
+def _concatenates(tree: ast.Node) -> bool:
+    return isinstance(tree, ast.Binary) and tree.operator == "&"
+
+
+def _is_atomic(tree: ast.Node) -> bool:
+    """Whether a result is a plain value, or nodes nobody looks into."""
+    if isinstance(tree, ast.Literal):
+        return True
+    if isinstance(tree, ast.Binary):
+        return tree.operator in ("&", "+")
+    if isinstance(tree, ast.Call):
+        if tree.name == "iif":
+            return all(_is_atomic(branch) or _depth(branch) >= 3 for branch in tree.arguments[1:])
+        return tree.name in SCALARS
+    return False
+
+
+def _depth(tree: ast.Node | None) -> int:
+    depth = 0
+    while isinstance(tree, ast.Member):
+        depth, tree = depth + 1, tree.target
+    return depth
+
+
+def _alternatives(tree: ast.Node) -> tuple[str, list[str]] | None:
+    """`$this.5 = 'PI' or $this.5 = 'MR'` → ("5", ["PI", "MR"])."""
+    if isinstance(tree, ast.Binary) and tree.operator == "or":
+        left, right = _alternatives(tree.left), _alternatives(tree.right)
+        if left and right and left[0] == right[0]:
+            return left[0], left[1] + right[1]
+        return None
+    if (
+        isinstance(tree, ast.Binary)
+        and tree.operator == "="
+        and isinstance(tree.left, ast.Member)
+        and isinstance(tree.left.target, ast.This)
+        and tree.left.name.isdigit()
+        and isinstance(tree.right, ast.Literal)
+        and isinstance(tree.right.value, str)
+    ):
+        return tree.left.name, [tree.right.value]
+    return None
