@@ -192,24 +192,24 @@ class DeliveryWorker:
     async def _write_bytes(self, tx: Tx, channel: Channel, row: Row, env: Mapping[str, Any]) -> Row:
         document = self.pipeline.understanding.mappings.named(row.document)
         created = to_datetime(tx.now).astimezone(self.store.zone)
-        delivery = {"created": created.isoformat(timespec="milliseconds"), "number": 0, "id": row.id}
+        delivery: dict[str, Any] = {"created": created.isoformat(timespec="milliseconds"), "number": 0, "id": row.id}
         context = self.pipeline.understanding.context(channel.name, {**env, "delivery": delivery})
         focus = env.get("focus", {})
         scope = document.counter_scope(focus, context) or channel.name
-        delivery["number"] = await outbox.number(tx, f"{channel.name}/{scope}")
+        number = delivery["number"] = await outbox.number(tx, f"{channel.name}/{scope}")
         rendered = document.render(focus, context)
-        made = {
-            "number": delivery["number"],
-            "created": tx.now,
-            "kind": rendered.kind,
-            "business_id": rendered.business_id,
-            "content_type": rendered.content_type,
-            "mapping": rendered.mapping_hash,
-            "body": rendered.body,
-        }
-        await outbox.write(tx, row.id, headers=rendered.headers, **made)
-        headers = msgspec.json.encode(rendered.headers).decode()
-        return msgspec.structs.replace(row, headers=headers, **made)
+        letter = outbox.Letter(
+            number=number,
+            created=tx.now,
+            kind=rendered.kind,
+            business_id=rendered.business_id,
+            content_type=rendered.content_type,
+            headers=msgspec.json.encode(rendered.headers).decode(),
+            mapping=rendered.mapping_hash,
+            body=rendered.body,
+        )
+        await outbox.write(tx, row.id, letter)
+        return msgspec.structs.replace(row, **msgspec.structs.asdict(letter))
 
     async def _answered(
         self, channel: Channel, row: Row, reply: Message | None, *, refused: str | None = None
@@ -315,8 +315,8 @@ class DeliveryWorker:
     def _pause(self, channel: Channel, attempts: int) -> int:
         """Exponential back-off with jitter, in microseconds."""
         longest = channel.settings.retry_seconds_max
-        wait = min(channel.settings.retry_seconds * 2 ** (attempts - 1), longest)
-        return round(wait * random.uniform(0.5, 1.0) * SECOND)
+        wait = min(channel.settings.retry_seconds * 2.0 ** (attempts - 1), longest)
+        return round(float(wait) * random.uniform(0.5, 1.0) * SECOND)
 
 
 def delivery_of(row: Row) -> Delivery:

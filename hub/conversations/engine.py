@@ -235,13 +235,12 @@ class Conversations:
         self, tx: Tx, talk: Talk, document: Document, index: int, focus: dict[str, Any] | None = None
     ) -> None:
         """Take the first step from `index` on that is not skipped."""
-        place = {key: talk.place[key] for key in ("again", "unknown") if key in talk.place} if index else {}
+        place: dict[str, Any] = {"unknown": talk.place["unknown"]} if "unknown" in talk.place else {}
         for step in document.steps[index:]:
             if step.skip is not None:
                 focus = focus or await self._focus(tx, talk)
                 if step.skip.truth(focus, self.env(talk)):
                     continue
-            place.pop("again", None)
             await self._send(tx, talk, step, {**place, "step": step.name, "role": "step"})
             return
         talk.state, talk.place = "done", {"step": "", "role": "done"}

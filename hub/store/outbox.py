@@ -117,16 +117,7 @@ _CLAIM = statement(
     .values(state=bindparam("state"), due=bindparam("due"), attempts=bindparam("attempts")),
     ["state", "due", "attempts", "which", "was", "was_due"],
 )
-_WRITTEN = [
-    "number",
-    "created",
-    "kind",
-    "business_id",
-    "content_type",
-    "headers",
-    "mapping",
-    "body",
-]
+_WRITTEN = ["number", "created", "kind", "business_id", "content_type", "headers", "mapping", "body"]
 _WRITE = statement(
     update(delivery)
     .where(delivery.c.id == bindparam("which"))
@@ -244,22 +235,22 @@ async def number(tx: Tx, scope: str) -> int:
     return int(rows[0][0])
 
 
-async def write(
-    tx: Tx,
-    which: int,
-    *,
-    number: int,
-    created: int,
-    kind: str,
-    business_id: str,
-    content_type: str,
-    headers: dict[str, str],
-    mapping: bytes,
-    body: bytes,
-) -> None:
+class Letter(msgspec.Struct, frozen=True, kw_only=True):
+    """What is fixed at the first attempt and sent again unchanged: the members of `Row` of the same names."""
+
+    number: int
+    created: int
+    kind: str
+    business_id: str
+    content_type: str
+    headers: str
+    mapping: bytes
+    body: bytes
+
+
+async def write(tx: Tx, which: int, letter: Letter) -> None:
     """Fix the bytes, the business id and the mapping's hash, before the first send."""
-    text = msgspec.json.encode(headers).decode()
-    await tx.run(_WRITE, number, created, kind, business_id, content_type, text, mapping, body, which)
+    await tx.run(_WRITE, *msgspec.structs.astuple(letter), which)
 
 
 async def mark(tx: Tx, which: int, state: str, *, due: int = 0, reply: int = 0, error: str = "") -> None:

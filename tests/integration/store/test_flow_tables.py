@@ -137,21 +137,17 @@ async def test_counters_count_by_scope(store: Store) -> None:
 async def test_the_bytes_of_a_delivery_are_fixed(store: Store) -> None:
     which = await store.write(lambda tx: add(tx, "a"))
 
-    async def work(tx: Tx) -> None:
-        await outbox.write(
-            tx,
-            which,
-            number=7,
-            created=9,
-            kind="2207A",
-            business_id="H1",
-            content_type="application/json",
-            headers={"path": "/x"},
-            mapping=b"hash",
-            body=b"{}",
-        )
-
-    await store.write(work)
+    letter = outbox.Letter(
+        number=7,
+        created=9,
+        kind="2207A",
+        business_id="H1",
+        content_type="application/json",
+        headers='{"path":"/x"}',
+        mapping=b"hash",
+        body=b"{}",
+    )
+    await store.write(lambda tx: outbox.write(tx, which, letter))
     row = await outbox.load(store, which)
     assert row is not None
     assert (row.number, row.created, row.kind, row.business_id, row.body) == (7, 9, "2207A", "H1", b"{}")
