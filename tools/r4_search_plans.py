@@ -1,7 +1,7 @@
 """Translate the expressions of SearchParameters into small plans, at build time.
 
-A plan is a list of branches. A branch is `[steps, terminal, valueset]`: steps lead from the resource to the value,
-`terminal` is the data type found there, `valueset` the required one of a code (else empty). The steps:
+A plan is a list of branches. A branch is `[steps, terminal, valueset]`: steps lead from the resource to the
+value, `terminal` is the data type found there, `valueset` the required one of a code (else empty). The steps:
 
     ["f", attr, many]          member `attr`; many: 1 for a list
     ["eq", attr, value]        keep the node if its member equals value

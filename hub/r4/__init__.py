@@ -1,9 +1,9 @@
-"""FHIR R4 (4.0.1): the codec, the definitions and the search extraction. The only package that names a FHIR version.
+"""FHIR R4 (4.0.1): codec, definitions and search extraction. The only package that names a FHIR version.
 
 Everything comes from the generated pack in `definitions/`, one type at a time, when it is first needed.
 """
 
-from hub.r4.codec import Literal, decode, duplicate_key, encode, load, splice, tree, untree
+from hub.r4.codec import Literal, decode, encode, load, splice, tree, untree
 from hub.r4.definitions import (
     COMPARTMENTS,
     DATA_TYPES,
@@ -66,7 +66,6 @@ __all__ = [
     "date_range",
     "decode",
     "definition",
-    "duplicate_key",
     "element",
     "encode",
     "fold",

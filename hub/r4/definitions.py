@@ -95,7 +95,7 @@ PRIMITIVES: frozenset[str] = frozenset(_index.primitives)
 """The primitive types."""
 
 COMPARTMENTS: dict[str, dict[str, list[str]]] = _index.compartments
-"""Compartment (`Patient`) → resource type → codes of the parameters that lead into it; `{def}` is the resource itself."""
+"""Compartment (`Patient`) → resource type → codes of the parameters that lead into it; `{def}`: itself."""
 
 _KNOWN = frozenset(TYPES + DATA_TYPES)
 _decode_definition = msgspec.json.Decoder(Definition).decode
@@ -131,7 +131,7 @@ def members(path: str) -> dict[str, Element]:
 
 
 def base_of(path: str) -> str:
-    """The type that `path` specialises: `Patient` → `DomainResource`, `Patient.contact` → `BackboneElement`."""
+    """The type a path specialises: `Patient` → `DomainResource`, `Patient.contact` → `BackboneElement`."""
     found = definition(path.partition(".")[0])
     if found is None:
         return ""
@@ -150,7 +150,7 @@ def constraints(path: str) -> list[Constraint]:
 
 @cache
 def element(path: str) -> Element | None:
-    """The element at a path, followed through data types: `Patient.contact.name.family`, `Patient.deceased`."""
+    """The element at a path, followed through data types: `Patient.contact.name.family`."""
     parent, _, last = path.rpartition(".")
     if not parent:
         return None

@@ -1,7 +1,7 @@
 """The 64-bit keys of the search index: the writer and the reader of the index use the same functions.
 
-Signed integers, from BLAKE2b. Different kinds of values never share a key by accident of spelling. Two values may
-share one by chance, so whoever must be certain looks at the body again.
+Signed integers, from BLAKE2b. Different kinds of values never share a key by accident of spelling. Two values
+may share one by chance, so whoever must be certain looks at the body again.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ def _hash(text: str) -> int:
 def hash_token(system: str | None, code: str | None) -> int:
     """The key of a token. Every coded value has the rows it can be asked by:
 
-    (system, code) that system · (None, code) any system · ("", code) explicitly no system · (system, None) any code
+    (system, code)  that system          (None, code)    any system
+    ("", code)      explicitly no system (system, None)  any code of the system
     """
     return _hash(f"t{'*' if system is None else '=' + system}\x1f{'*' if code is None else '=' + code}")
 
 
 @lru_cache(4096)
 def hash_reference(reference: str) -> int:
-    """The key of a reference: `Patient/123`, an absolute URL of another server, or `urn:uuid:...`; no version."""
+    """The key of a reference without version: `Patient/123`, a URL of another server, or `urn:uuid:...`."""
     return _hash("r" + reference)
 
 

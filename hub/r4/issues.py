@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from hub.errors import Issue
@@ -61,7 +62,9 @@ def unreadable(body: bytes) -> Issue:
         return _fatal(f"not JSON: {error.msg} (line {error.lineno}, column {error.colno})")
     except ValueError as error:
         return _fatal(f"not JSON: {error}")
-    return _fatal("half a surrogate pair in a string" if isinstance(parsed, dict) else "not a JSON object")
+    if not isinstance(parsed, dict):
+        return _fatal("not a JSON object")
+    return _fatal("half a surrogate pair in a string, a number out of range, or no resourceType")
 
 
 def _parse(body: bytes) -> Any:
@@ -128,7 +131,7 @@ class _Walk:
         if not isinstance(node, dict):
             yield _issue("structure", path, f"expected {kind}, found {_json_type(node)}")
             return
-        if not node and "." in path:
+        if not node and not definitions.is_type(kind):
             yield _issue("structure", path, "an object must not be empty")
             return
         if self.strict_keys:
@@ -194,7 +197,8 @@ class _Walk:
         codings = value.get("coding") if kind == "CodeableConcept" else [value]
         if listed is None or not isinstance(codings, list) or not codings:
             return
-        if not any(isinstance(c, dict) and (c.get("system"), c.get("code")) in listed for c in codings):
+        given = [(c.get("system"), c.get("code")) for c in codings if isinstance(c, dict)]
+        if not any(pair == known for pair in given for known in listed):
             yield _issue("code-invalid", path, f"no coding from the required value set {element.valueset}")
 
     def primitives(
@@ -270,6 +274,8 @@ def _primitive_problem(value: Any, kind: str) -> str:
         low, high = INTEGERS[kind]
         if isinstance(value, _Number | _MinusZero) or not low <= value <= high:
             return f"expected a whole number from {low} to {high}"
+    if kind == "decimal" and isinstance(value, _Number) and not _in_range(value):
+        return "number out of range"
     if kind not in STRINGS:
         return ""
     if not value:
@@ -282,6 +288,14 @@ def _primitive_problem(value: Any, kind: str) -> str:
     if pattern is not None and not pattern.search(value):
         return f"not a valid {kind}: {EXAMPLES[kind]}"
     return ""
+
+
+def _in_range(text: str) -> bool:
+    try:
+        Decimal(text)
+    except InvalidOperation:
+        return False
+    return True
 
 
 def _json_name(kind: str) -> str:

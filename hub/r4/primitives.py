@@ -26,7 +26,7 @@ PATTERNS: dict[str, str] = {
     "uuid": r"^urn:uuid:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\Z",
     "base64Binary": r"^\s*(?:[0-9a-zA-Z+/]\s*[0-9a-zA-Z+/]\s*[0-9a-zA-Z+/=]\s*[0-9a-zA-Z+/=]\s*)+\Z",
 }
-"""Primitive type → regular expression of its JSON string. A real calendar day is part of it (no 30 February)."""
+"""Primitive type → regular expression of its JSON string; only days of the calendar match."""
 
 EXAMPLES: dict[str, str] = {
     "date": "2026, 2026-02 or 2026-02-01",

@@ -1,6 +1,6 @@
 """What one value adds to the index: called by the generated extraction functions.
 
-equal, text, ranges, composites are the sets of equality, text, range and composite rows of the resource; n is the parameter's number.
+`equal`, `text`, `ranges` and `composites` are the resource's sets of rows; `n` is the parameter's number.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DateOf = Callable[[Any, tzinfo], tuple[int, int]]
 INFINITE = float("inf")
 
 
-# -- tokens ------------------------------------------------------------------------------------------------------
+# -- tokens
 
 
 def _token(equal: Rows, n: int, system: str | None, code: str | None) -> None:
@@ -68,7 +68,7 @@ def contactpoint_token(equal: Rows, n: int, value: Any) -> None:
     _token(equal, n, value.system, value.value)
 
 
-# -- strings -----------------------------------------------------------------------------------------------------
+# -- strings
 
 
 def plain_text(text: Rows, n: int, value: str) -> None:
@@ -96,7 +96,7 @@ def address_text(text: Rows, n: int, value: Any) -> None:
                 text.add((n, fold(part)))
 
 
-# -- references and uris -----------------------------------------------------------------------------------------
+# -- references and uris
 
 
 def local(reference: str, base: str) -> str:
@@ -149,7 +149,7 @@ def uri_key(equal: Rows, text: Rows, n: int, value: str) -> None:
     text.add((n, fold(value)))
 
 
-# -- dates -------------------------------------------------------------------------------------------------------
+# -- dates
 
 
 def of_date(value: str, zone: tzinfo) -> tuple[int, int]:
@@ -180,7 +180,7 @@ def main_date(before: int, ranges: Rows, n: int, value: Any, zone: tzinfo, of: D
     return before or (0 if known == MAX_MICROS else known // 1_000_000)
 
 
-# -- numbers and quantities --------------------------------------------------------------------------------------
+# -- numbers and quantities
 
 
 def _number(value: Any) -> float:
@@ -259,7 +259,7 @@ def sampled_quantity(ranges: Rows, composites: Rows, n: int, value: Any) -> None
         _units(composites, n, value.origin.system, value.origin.code, value.origin.unit, (low, high))
 
 
-# -- composites --------------------------------------------------------------------------------------------------
+# -- composites
 
 
 def component_token(found: Rows, value: Any, kind: str) -> None:
@@ -324,7 +324,8 @@ FUNCTIONS: dict[str, Any] = {
         reference_key, canonical_key, resource_key, uri_key, points_at, has_extension,
         of_date, of_period, of_timing, main_date,
         plain_number, range_number, plain_quantity, money_quantity, range_quantity, sampled_quantity,
-        component_token, component_reference, component_string, component_quantity, component_date, pairs, spans,
+        component_token, component_reference, component_string, component_quantity, component_date,
+        pairs, spans,
     )
 }  # fmt: skip
 """What the generated functions may call, by name."""

@@ -1,7 +1,7 @@
 """Search extraction: one generated Python function per resource type writes all of its index rows.
 
-The plans of the search parameters (tools/r4_search_plans.py) are merged into one tree of members, so that a list is
-walked once however many parameters look into it. http://hl7.org/fhir/R4/search.html
+The plans of the search parameters (tools/r4_search_plans.py) are merged into one tree of members, so that a
+list is walked once however many parameters look into it. http://hl7.org/fhir/R4/search.html
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class Keys(msgspec.Struct, gc=False):
 
     equal       (parameter, key): tokens, references, uris (hub.r4.hash_*)
     text        (parameter, folded text): strings, and uris for `:below`
-    ranges      (parameter, low, high): dates in microseconds UTC, both ends inclusive; numbers and quantities by value
+    ranges      (parameter, low, high), both ends inclusive: dates in microseconds UTC; numbers and quantities
+                as they are (`number_range` gives the width of a search value)
     composites  (parameter, key, low, high): quantities by unit, and composite parameters
     present     parameters that have a value (for `:missing`)
     date        the type's main date in seconds UTC; 0 if there is none

@@ -1,9 +1,9 @@
 """msgspec structs made from the R4 definitions, each type when it is first needed.
 
-A struct has the members of its JSON form: choice types are separate fields (`deceasedBoolean`), a primitive has a
-field beside it for its id and extensions (`_birthDate`), what is absent is None, decimals are `msgspec.Raw` (the text
-as it came). A Python keyword carries an underscore: `class_`. What msgspec's types cannot say (exactly one choice,
-value xor extension, reference targets ...) is a generated `__post_init__`, so decoding checks everything in one pass.
+A struct has the members of its JSON form: choice types are separate fields (`deceasedBoolean`), a primitive
+has a field beside it for its id and extensions (`_birthDate`), what is absent is None, decimals are
+`msgspec.Raw` (the text as it came). A Python keyword carries an underscore: `class_`. What msgspec's types
+cannot say (exactly one choice, value xor extension, reference targets) is a generated `__post_init__`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
 from functools import cache
 from operator import attrgetter
 from typing import Annotated, Any, Literal
@@ -22,7 +23,7 @@ from hub.r4.definitions import Element
 from hub.r4.primitives import INTEGERS, PATTERNS
 
 NotEmpty = msgspec.Meta(min_length=1)
-_NUMBER = frozenset(b"-0123456789")
+_DIGITS = frozenset(b"-0123456789")
 _ABSOLUTE = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/[A-Za-z0-9.-]{1,64}(?:/_history/[A-Za-z0-9.-]{1,64})?\Z")
 _FIRST = re.compile(rb'\s*\{\s*"resourceType"\s*:\s*"([A-Za-z]+)"').match
 _structs: dict[str, type[msgspec.Struct]] = {}
@@ -48,7 +49,7 @@ def field_names(name: str, element: Element) -> list[tuple[str, str]]:
 
 
 def struct(path: str) -> type[msgspec.Struct]:
-    """The struct of a resource type, data type or inner structure (`Patient.contact`); KeyError if unknown."""
+    """The struct of a resource type, data type or inner structure (`Patient.contact`), or KeyError."""
     if path not in _structs:
         _load(path)
     return _structs[path]
@@ -175,14 +176,15 @@ def _value_type(kind: str, element: Element) -> Any:
     return _structs[kind]
 
 
-# -- what the types cannot say -----------------------------------------------------------------------------------
+# -- what the types cannot say
 
 
 def _check(path: str) -> Callable[[Any], None] | None:
     """The generated `__post_init__` of a type, or None where there is nothing left to check."""
     members = definitions.members(path)
     names: dict[str, Any] = {
-        "number": _NUMBER, "inner": inner, "gaps": _gaps, "wrong_target": _wrong_target, "unbound": _unbound,
+        "number": _check_number, "inner": inner, "gaps": _gaps,
+        "wrong_target": _wrong_target, "unbound": _unbound,
     }  # fmt: skip
     lines: list[str] = []
     if path == "Extension":
@@ -228,7 +230,7 @@ def _member_lines(member: str, kind: str, element: Element, names: dict[str, Any
     indent = "        " if element.many else "    "
     guard = f"if {value} is not None:"
     if kind == "decimal":
-        test = f"{indent}if v is not None and memoryview(v)[0] not in number: raise ValueError('{member}: number')"
+        test = f"{indent}if v is not None: number(v)"
         return [guard, "    " + each, test]
     if kind in definitions.PRIMITIVES:
         if not element.many:
@@ -260,7 +262,6 @@ def _extension_check(value: Element) -> Callable[[Any], None]:
     primitive = [m for m, kind in field_names("value", value) if kind in definitions.PRIMITIVES]
     extras = attrgetter(*("_" + m for m in primitive))
     none = (None,) * len(primitive)
-    number = _NUMBER
 
     def check(self: Any) -> None:
         found = total - values(self).count(None)
@@ -271,10 +272,21 @@ def _extension_check(value: Element) -> Callable[[Any], None]:
             )
         if found + (self.extension is not None) != 1 or self.url is None:
             raise ValueError("either one value or extensions")
-        if self.valueDecimal is not None and memoryview(self.valueDecimal)[0] not in number:
-            raise ValueError("valueDecimal: number")
+        if self.valueDecimal is not None:
+            _check_number(self.valueDecimal)
 
     return check
+
+
+def _check_number(raw: msgspec.Raw) -> None:
+    text = bytes(raw)
+    if text[0] not in _DIGITS:
+        raise ValueError("a decimal is a JSON number")
+    if len(text) > 18:  # shorter ones cannot have an exponent beyond what Decimal holds
+        try:
+            Decimal(text.decode())
+        except InvalidOperation:
+            raise ValueError("number out of range") from None
 
 
 def _gaps(values: list[Any] | None, extras: list[Any] | None) -> None:
