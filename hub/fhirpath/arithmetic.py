@@ -112,7 +112,9 @@ def _mixed(operator: str, left: Any, right: Any) -> Value:
     if operator == "+" and left.__class__ is str and right.__class__ is str:
         return left + right
     base = quantity_of(left)
-    if base is not None and (amount is not None or is_number(right)) or (amount is not None and is_number(left)):
+    if (base is not None and (amount is not None or is_number(right))) or (
+        amount is not None and is_number(left)
+    ):
         return _quantities(operator, base or Quantity(Decimal(left)), amount or Quantity(Decimal(right)))
     raise EvaluationError(f"{operator} does not apply to these kinds of items")
 

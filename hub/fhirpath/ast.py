@@ -1,8 +1,8 @@
 """The syntax tree of FHIRPath: frozen values, compared by content (http://hl7.org/fhirpath/N1/#grammar).
 
-    Literal  Nothing  This  Variable         what starts a path
-    Member  Index  Call  TypeOperation       what goes on from a collection
-    Unary  Binary                            what combines collections
+Literal  Nothing  This  Variable         what starts a path
+Member  Index  Call  TypeOperation       what goes on from a collection
+Unary  Binary                            what combines collections
 """
 
 from __future__ import annotations

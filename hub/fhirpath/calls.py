@@ -68,7 +68,7 @@ def stream_call(
 
     def inner(item: str, inside: bool) -> None:
         count(compiler, counter)
-        own = Scope(item, index=counter, total=scope.total)
+        own = Scope(item, counter=counter, total=scope.total)
         if node.name == "where":
             with compiler.out.block(f"if {compiler.truth(argument, own)}:"):
                 body(item, inside)
@@ -146,7 +146,7 @@ def _all(compiler: Compiler, node: ast.Call, scope: Scope) -> Result:
 
     def settle(item: str, in_loop: bool) -> None:
         count(compiler, counter)
-        truth = compiler.truth(node.arguments[0], Scope(item, index=counter, total=scope.total))
+        truth = compiler.truth(node.arguments[0], Scope(item, counter=counter, total=scope.total))
         with compiler.out.block(f"if not {truth}:"):
             compiler.out.line(f"{found} = False")
 
@@ -161,7 +161,7 @@ def _iif(compiler: Compiler, node: ast.Call, scope: Scope) -> Result:
         target = compiler.out.assign(compiler.items(node.target, scope))
         with compiler.out.block(f"if len({target}) > 1:"):
             compiler.out.line("several('iif')")
-        own = Scope(target, many=True, index=scope.index, total=scope.total)
+        own = Scope(target, many=True, counter=scope.counter, total=scope.total)
     condition, then, *otherwise = node.arguments
     result = compiler.emit(condition, own)
     answer = result.code if result.kind == "answer" else f"criterion({compiler.as_items(result)})"
@@ -182,7 +182,9 @@ def _repeat(compiler: Compiler, node: ast.Call, scope: Scope) -> Result:
         with compiler.out.block(f"for {item} in {level}:", loop=True):
             if compiler.budget is not None:
                 compiler.out.line("spend(1)")
-            compiler.out.line(f"{found}.take({compiler.items(node.arguments[0], Scope(item, total=scope.total))})")
+            compiler.out.line(
+                f"{found}.take({compiler.items(node.arguments[0], Scope(item, total=scope.total))})"
+            )
         compiler.out.line(f"{level} = {found}.next_level()")
     return Result("items", f"{found}.items")
 
@@ -196,7 +198,9 @@ def _aggregate(compiler: Compiler, node: ast.Call, scope: Scope) -> Result:
 
     def settle(item: str, _: bool) -> None:
         count(compiler, counter)
-        compiler.out.line(f"{total} = {compiler.items(node.arguments[0], Scope(item, index=counter, total=total))}")
+        compiler.out.line(
+            f"{total} = {compiler.items(node.arguments[0], Scope(item, counter=counter, total=total))}"
+        )
 
     compiler.each(node.target or _THIS, scope, settle, leaving=False)
     return Result("items", total)
@@ -240,7 +244,9 @@ def _typed_call(compiler: Compiler, node: ast.Call, scope: Scope) -> Result:
     name, items = compiler.out.constant(wanted), compiler.items(node.target or _THIS, scope)
     if node.name == "is":
         return Result("answer", compiler.out.assign(f"is_type({items}, {name})"))
-    return Result("items", compiler.out.assign(f"{'of_type' if node.name == 'ofType' else 'as_type'}({items}, {name})"))
+    return Result(
+        "items", compiler.out.assign(f"{'of_type' if node.name == 'ofType' else 'as_type'}({items}, {name})")
+    )
 
 
 def check_type(wanted: ast.TypeName) -> None:

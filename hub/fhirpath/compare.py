@@ -36,9 +36,9 @@ def equal_text(items: Items, text: str) -> Answer:
     if len(items) == 1:
         item = items[0]
         if item.__class__ is str:
-            return item == text  # type: ignore[no-any-return]
+            return item == text
         if (own := getattr(item, "text", None)) is not None:
-            return own == text  # type: ignore[no-any-return]
+            return bool(own == text)
         return equal_items(item, text)
     return False if items else None
 
@@ -91,7 +91,7 @@ def _equal_temporals(left: Any, right: Any) -> Answer:
 def as_temporal(item: Any, beside: Any) -> Temporal | None:
     """A Temporal, or a string of that shape beside a Temporal (JSON has no dates); else None."""
     if item.__class__ is Temporal:
-        return item  # type: ignore[no-any-return]
+        return item
     if item.__class__ is not str or beside.__class__ is not Temporal:
         return None
     return parse_clock(item) if beside.kind == "Time" else parse_moment(item)
@@ -166,7 +166,9 @@ def _equivalent_quantities(left: Quantity | None, right: Quantity | None) -> boo
 def _equivalent_json(left: Any, right: Any) -> bool:
     if isinstance(left, dict) and isinstance(right, dict):
         names = (left.keys() | right.keys()) - {"id"}
-        return all(name in left and name in right and _equivalent_json(left[name], right[name]) for name in names)
+        return all(
+            name in left and name in right and _equivalent_json(left[name], right[name]) for name in names
+        )
     if isinstance(left, list) and isinstance(right, list):
         return equivalent(left, right)
     if isinstance(left, dict | list) or isinstance(right, dict | list):
@@ -189,7 +191,7 @@ def order_items(left: Any, right: Any) -> int | None:
     if left.__class__ is str and right.__class__ is str:
         return _order_texts(left, right)
     if _is_number(left) and _is_number(right):
-        return (left > right) - (left < right)
+        return int(left > right) - int(left < right)
     if left.__class__ is Temporal or right.__class__ is Temporal:
         first, second = as_temporal(left, right), as_temporal(right, left)
         if first is not None and second is not None and temporal.comparable(first, second):

@@ -1,8 +1,8 @@
 """Tree to Python source.
 
-Paths become nested loops without lists in between; a condition becomes an `if`; `first()` and `exists()` leave
-the loops early. A sub-expression's code is one of three kinds (`Result`): a collection, a single item that may
-be None, or an answer (True, False, None).
+Paths become nested loops without lists in between; a condition becomes an `if`; `first()` and `exists()`
+leave the loops early. A sub-expression's code is one of three kinds (`Result`): a collection, a single item
+that may be None, or an answer (True, False, None).
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class Compiler:
         if node.name == "this":
             return Result("items" if scope.many else "item", scope.this)
         if node.name == "index":
-            return Result("item", scope.index) if scope.index else Result("items", "()")
+            return Result("item", scope.counter) if scope.counter else Result("items", "()")
         return Result("items", scope.total or "()")
 
     def variable(self, node: ast.Node, _: Scope) -> Result:

@@ -1,10 +1,10 @@
 """What can go wrong with an expression: it cannot be read, or it cannot be answered.
 
-    Misconfigured
-    └── InvalidExpression    the text is not FHIRPath; `position` is the offset of the offending character
-    HubError
-    └── EvaluationError      the text is fine, the data does not fit (several items where one is needed ...)
-        └── TooCostly        the step budget or the time-out of a regular expression was used up
+Misconfigured
+└── InvalidExpression    the text is not FHIRPath; `position` is the offset of the offending character
+HubError
+└── EvaluationError      the text is fine, the data does not fit (several items where one is needed ...)
+    └── TooCostly        the step budget or the time-out of a regular expression was used up
 """
 
 from __future__ import annotations

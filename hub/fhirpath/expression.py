@@ -28,7 +28,7 @@ class Expression:
 
     `context` is a node or a list of nodes; `env` holds the %variables without `%`, and what resource-bound
     functions use: `resource`, `resolve` (str → node or None), `zone` (tzinfo), `now` (microseconds).
-    Results are plain JSON: dates come as text, quantities as FHIR Quantity, nodes of other formats as they are.
+    Results are plain JSON: dates as text, quantities as FHIR Quantity, nodes of other formats as they are.
     Each way of asking is compiled when it is first used. Raises EvaluationError.
     """
 
@@ -57,7 +57,7 @@ class Expression:
         return self._all(context, env)  # type: ignore[no-any-return]
 
     def items(self, context: Any, env: Environment = NO_ENVIRONMENT) -> list[Any]:
-        """All results as FHIRPath items: Element, Temporal, Quantity and scalars (for tools that show types)."""
+        """All results with their types: Element, Temporal, Quantity and scalars, for tools that show them."""
         return self._items(context, env)  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
@@ -98,7 +98,7 @@ def compile(
     """A callable Expression (http://hl7.org/fhirpath/N1/), cached by its text.
 
     functions          added functions: (input, env, *arguments) → list, each given plain JSON lists
-    members_by_number  digits after a dot are a member name, as HL7 v2 paths need: `PID.3.where($this.5='PI').1`
+    members_by_number  digits after a dot are a member name: `PID.3.where($this.5='PI').1`
     budget             for expressions from outside: the steps it may take before TooCostly is raised
 
     Raises InvalidExpression, with the position, for text that is not FHIRPath.

@@ -23,9 +23,9 @@ class Result(NamedTuple):
 
 
 class Scope(NamedTuple):
-    """What `$this`, `$index` and `$total` are; `many` if `$this` is a collection."""
+    """What `$this`, `$index` (`counter`) and `$total` are; `many` if `$this` is a collection."""
 
     this: str
     many: bool = False
-    index: str | None = None
+    counter: str | None = None
     total: str | None = None

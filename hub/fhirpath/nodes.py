@@ -33,27 +33,26 @@ class Tree(Protocol):
 
 SCALARS = frozenset((str, int, bool, Decimal, float, Temporal, Quantity, type(None)))
 
-CHOICES: dict[str, dict[str, str]] = {}
-"""Element name → JSON name → type, for choice elements such as `value`; filled from `_CHOICE_NAMES`."""
-
-_ANY = (
+_TYPES = (
     "Address Age Annotation Attachment CodeableConcept Coding ContactDetail ContactPoint Contributor Count "
     "DataRequirement Distance Dosage Duration Expression HumanName Identifier Meta Money ParameterDefinition "
     "Period Quantity Range Ratio Reference RelatedArtifact SampledData Signature Timing TriggerDefinition "
     "UsageContext base64Binary boolean canonical code date dateTime decimal id instant integer markdown oid "
     "positiveInt string time unsignedInt uri url uuid"
-).split()
-_CHOICE_NAMES = (
+)
+_NAMES = (
     "abatement additive age allowed amount answer asNeeded author born bounds characteristic chargeItem code "
     "collected content created date deceased defaultValue definingSubstance definition detail diagnosis dose "
     "doseNumber due effective entity event example fastingStatus fixed identified indication item "
-    "legallyBinding location manufacturer maxValue medication minValue minimumVolume module multipleBirth name "
-    "occurred occurrence offset onset participantEffective pattern performed probability procedure product "
+    "legallyBinding location manufacturer maxValue medication minValue minimumVolume module multipleBirth "
+    "name occurred occurrence offset onset participantEffective pattern performed probability procedure product "
     "quantity rate reported scheduled seriesDoses serviced source start statusReason studyEffective subject "
     "substance target time timing topic used value when"
-).split()
-for _name in _CHOICE_NAMES:
-    CHOICES[_name] = {_name + kind[0].upper() + kind[1:]: kind for kind in _ANY}
+)
+CHOICES: dict[str, dict[str, str]] = {
+    name: {name + kind[0].upper() + kind[1:]: kind for kind in _TYPES.split()} for name in _NAMES.split()
+}
+"""Choice elements such as `value`: element name → JSON name → type (every type; a superset is harmless)."""
 
 
 class Element:
@@ -200,7 +199,7 @@ def kids(node: Any, name: str) -> Items:
     if node.__class__ is dict:
         found = node.get(name)
         if found.__class__ is list:
-            return _with_nulls(node, name, found) if None in found else found  # type: ignore[no-any-return]
+            return _with_nulls(node, name, found) if None in found else found
         if found is not None:
             return (found,)
         return _missing(node, name)
@@ -264,7 +263,7 @@ def quantity_of(item: Any) -> Quantity | None:
     """A Quantity, also from a FHIR Quantity element; None if it is none."""
     value = plain(item)
     if value.__class__ is Quantity:
-        return value  # type: ignore[no-any-return]
+        return value
     if value.__class__ is dict and "value" in value:
         return from_fhir(value)
     return None

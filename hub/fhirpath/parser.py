@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from decimal import Decimal
-from typing import cast
+from typing import Literal, cast
 
 from hub.fhirpath import ast
 from hub.fhirpath.errors import InvalidExpression
@@ -32,7 +32,9 @@ BINDING = {
 
 UNARY_BINDING = 11
 _RESERVED = frozenset(("and", "or", "xor", "implies", "div", "mod"))
-_DEEPEST = 200
+_DEEPEST = 150
+Sign = Literal["-", "+"]
+Special = Literal["this", "index", "total"]
 
 
 def parse(
@@ -103,10 +105,9 @@ class _Parser:
         return ast.Binary(operator, left, self.expression(power))
 
     def prefix(self) -> ast.Node:
-        for sign in ("-", "+"):
-            if self.is_symbol(sign):
-                self.advance()
-                return ast.Unary(cast("ast.OneOf['-', '+']", sign), self.expression(UNARY_BINDING - 1))
+        if self.is_symbol("-") or self.is_symbol("+"):
+            sign: Sign = "-" if self.advance().text == "-" else "+"
+            return ast.Unary(sign, self.expression(UNARY_BINDING - 1))
         return self.suffixes(self.term())
 
     def suffixes(self, tree: ast.Node) -> ast.Node:
@@ -179,7 +180,7 @@ class _Parser:
             self.advance()
             if target is not None:
                 raise InvalidExpression(f"{token.text} cannot follow a dot", self.text, token.at)
-            return ast.This(cast("ast.OneOf['this', 'index', 'total']", token.text[1:]))
+            return ast.This(cast(Special, token.text[1:]))
         if token.kind not in ("name", "quoted"):
             raise self.unexpected("expected a name")
         self.advance()

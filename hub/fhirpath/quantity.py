@@ -33,8 +33,10 @@ class Quantity(msgspec.Struct, frozen=True):
     calendar: bool = False
 
     def __str__(self) -> str:
-        return f"{number_text(self.value)} {self.unit}" if self.calendar else (
-            f"{number_text(self.value)} '{self.unit}'"
+        return (
+            f"{number_text(self.value)} {self.unit}"
+            if self.calendar
+            else (f"{number_text(self.value)} '{self.unit}'")
         )
 
     def as_fhir(self) -> dict[str, Any]:

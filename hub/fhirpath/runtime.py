@@ -32,7 +32,7 @@ def variable(env: Environment, name: str, context: Items) -> Items:
     if name in env:
         value = env[name]
         if value.__class__ is list:
-            return value  # type: ignore[no-any-return]
+            return value
         return () if value is None else (value,)
     if name in ("context", "resource", "rootResource"):
         return context
@@ -59,7 +59,7 @@ def boolean(items: Items) -> bool | None:
     """Singleton evaluation: one item that is no boolean counts as true."""
     if len(items) == 1:
         value = plain(items[0])
-        return value if value.__class__ is bool else True  # type: ignore[no-any-return]
+        return value if value.__class__ is bool else True
     if items:
         raise EvaluationError("a condition needs one item, there are several")
     return None
@@ -242,10 +242,31 @@ NAMESPACE: dict[str, Any] = {
     "resolve_typed": fhir.resolve_typed,
     **{
         function.__name__: function
-        for function in (variable, typed_variable, wrapped, boolean, criterion, within, items_or_none, outside)
+        for function in (
+            variable,
+            typed_variable,
+            wrapped,
+            boolean,
+            criterion,
+            within,
+            items_or_none,
+            outside,
+        )
     },
     **{
         function.__name__: function
-        for function in (results, is_type, of_type, as_type, trace, timed, rooted, sorted_items, several, Repeated, meter)
+        for function in (
+            results,
+            is_type,
+            of_type,
+            as_type,
+            trace,
+            timed,
+            rooted,
+            sorted_items,
+            several,
+            Repeated,
+            meter,
+        )
     },
 }

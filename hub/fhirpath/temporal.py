@@ -54,7 +54,9 @@ class Temporal(msgspec.Struct, frozen=True):
 
     def _clock(self, parts: tuple[int, ...]) -> str:
         text = ":".join(f"{part:02d}" for part in parts)
-        return text + "." + f"{self.nanos:09d}"[: self.digits].ljust(self.digits, "0") if self.digits else text
+        return (
+            text + "." + f"{self.nanos:09d}"[: self.digits].ljust(self.digits, "0") if self.digits else text
+        )
 
     @property
     def literal(self) -> str:
@@ -202,7 +204,9 @@ def add(moment: Temporal, amount: Decimal, unit: str) -> Temporal | None:
         seconds = _seconds(amount, unit)
         if places < 3:
             days = int(seconds / 86400)
-            return _add_months(moment, int(Decimal(days) / 365) * 12 if places == 1 else int(Decimal(days) / 30))
+            return _add_months(
+                moment, int(Decimal(days) / 365) * 12 if places == 1 else int(Decimal(days) / 30)
+            )
         return _add_seconds(moment, seconds, 86400 if places == 3 else (3600, 60, 0)[places - 4])
     except (OverflowError, ValueError):
         return None

@@ -1,4 +1,4 @@
-"""What FHIRPath has to know about types, and the little that stands in where no definitions are plugged.
+"""What FHIRPath has to know about types; the definitions of `hub.r4` are what it uses by default.
 
 Type names are FHIR's: `Patient`, `HumanName`, `code`; a nested element is `Patient.contact`.
 """
@@ -6,6 +6,7 @@ Type names are FHIR's: `Patient`, `HumanName`, `code`; a nested element is `Pati
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Protocol
 
 
@@ -25,48 +26,63 @@ class Types(Protocol):
         """Is there a type of this name?"""
 
 
-_BASES = {
+_PRIMITIVE_BASES = {
     **dict.fromkeys(("code", "id", "markdown"), "string"),
     **dict.fromkeys(("url", "canonical", "uuid", "oid"), "uri"),
     **dict.fromkeys(("unsignedInt", "positiveInt"), "integer"),
-    **dict.fromkeys(("Age", "Count", "Distance", "Duration", "MoneyQuantity", "SimpleQuantity"), "Quantity"),
 }
 
 
-class Shapes:
-    """No definitions: types are told from JSON names and values alone."""
+class Defined:
+    """What the definitions of `hub.r4` say."""
 
-    def child(self, owner: str, name: str) -> str | None:
-        return None
+    def __init__(self) -> None:
+        from hub import r4
 
-    def choices(self, owner: str, name: str) -> Mapping[str, str] | None:
-        return None
+        self._members = r4.members
+        self._base_of = r4.base_of
+        self._known = frozenset((*r4.TYPES, *r4.DATA_TYPES, *r4.PRIMITIVES, "SimpleQuantity"))
+        self.choices = lru_cache(maxsize=8192)(self._choices)
+        self.child = lru_cache(maxsize=32768)(self._child)
+
+    def _child(self, owner: str, name: str) -> str | None:
+        element = self._members(owner).get(name)
+        return None if element is None or element.choice or not element.types else element.types[0]
+
+    def _choices(self, owner: str, name: str) -> Mapping[str, str] | None:
+        element = self._members(owner).get(name)
+        if element is None or not element.choice:
+            return None
+        return {name + kind[0].upper() + kind[1:]: kind for kind in element.types}
 
     def base(self, name: str) -> str | None:
-        return _BASES.get(name, "Element" if name not in ("Element", "Resource") else None)
+        found = _PRIMITIVE_BASES.get(name) or self._base_of(name)
+        return found or ("Element" if name[:1].islower() else None)
 
     def known(self, name: str) -> bool:
-        return True
+        return name in self._known or bool(self._members(name))
 
 
 SYSTEM_TYPES = frozenset(("Boolean", "String", "Integer", "Decimal", "Date", "DateTime", "Time", "Quantity"))
 
-_plugged: list[Types] = [Shapes()]
+_plugged: list[Types] = []
 
 
 def use_types(types: Types) -> None:
-    """Plug the definitions in (once, at start)."""
-    _plugged[0] = types
+    """Plug other definitions in (once, at start)."""
+    _plugged[:] = [types]
 
 
 def types() -> Types:
-    """The definitions in use."""
+    """The definitions in use: those of `hub.r4` unless others were plugged in."""
+    if not _plugged:
+        _plugged.append(Defined())
     return _plugged[0]
 
 
 def is_a(name: str, wanted: str) -> bool:
     """Is FHIR type `name` the wanted one or a specialisation of it?"""
-    knowledge = _plugged[0]
+    knowledge = types()
     current: str | None = name
     while current is not None:
         if current == wanted:

@@ -16,8 +16,26 @@ from hub.fhirpath.values import EXACT
 Dimensions = tuple[tuple[str, int], ...]
 
 _PREFIXES = {
-    **{"Y": 24, "Z": 21, "E": 18, "P": 15, "T": 12, "G": 9, "M": 6, "k": 3, "h": 2, "da": 1},
-    **{"d": -1, "c": -2, "m": -3, "u": -6, "n": -9, "p": -12, "f": -15, "a": -18, "z": -21, "y": -24},
+    "Y": 24,
+    "Z": 21,
+    "E": 18,
+    "P": 15,
+    "T": 12,
+    "G": 9,
+    "M": 6,
+    "k": 3,
+    "h": 2,
+    "da": 1,
+    "d": -1,
+    "c": -2,
+    "m": -3,
+    "u": -6,
+    "n": -9,
+    "p": -12,
+    "f": -15,
+    "a": -18,
+    "z": -21,
+    "y": -24,
 }
 _METRIC = {
     "m": (Decimal(1), {"m": 1}),
@@ -62,7 +80,9 @@ _OTHER = {
     "10*": (Decimal(10), {}),
     "10^": (Decimal(10), {}),
 }
-_COMPONENT = re.compile(r"(?P<unit>10[*^]|(?:[A-Za-z%]|\[[^\]]*\])+|1)(?P<power>[+-]?\d+)?(?:\{[^}]*\})?|\{[^}]*\}")
+_COMPONENT = re.compile(
+    r"(?P<unit>10[*^]|(?:[A-Za-z%]|\[[^\]]*\])+|1)(?P<power>[+-]?\d+)?(?:\{[^}]*\})?|\{[^}]*\}"
+)
 
 
 @lru_cache(maxsize=2048)
@@ -161,5 +181,7 @@ def product(left: Quantity, right: Quantity, *, divide: bool = False) -> Quantit
         return None
     first, second = EXACT.multiply(left.value, mine[0]), EXACT.multiply(right.value, theirs[0])
     value = EXACT.divide(first, second) if divide else EXACT.multiply(first, second)
-    code = ".".join(f"{base}{power if power != 1 else ''}" for base, power in sorted(dimensions.items()) if power)
+    code = ".".join(
+        f"{base}{power if power != 1 else ''}" for base, power in sorted(dimensions.items()) if power
+    )
     return Quantity(value, code or "1")

@@ -1,7 +1,7 @@
 """Python source under construction: lines, fresh names, and constants that never enter the text.
 
-Whatever an expression contains (names, strings, numbers) becomes a constant `k1`, `k2` ... in the namespace of
-the generated function, so no text from outside is ever part of the source.
+Whatever an expression contains (names, strings, numbers) becomes a constant `k1`, `k2` ... in the namespace
+of the generated function, so no text from outside is ever part of the source.
 """
 
 from __future__ import annotations

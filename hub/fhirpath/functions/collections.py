@@ -90,7 +90,7 @@ def _count_argument(items: Items) -> int:
     count = single(items)
     if count.__class__ is not int:
         raise EvaluationError("an integer is needed here")
-    return int(count)  # type: ignore[arg-type]
+    return int(count)
 
 
 def _skip(items: Items, _: Environment, count: Items) -> Items:

@@ -24,7 +24,7 @@ _DECIMAL = re.compile(r"[+-]?\d{1,60}(\.\d{1,60})?")
 def to_boolean(value: Any) -> bool | None:
     """true, t, yes, y, 1, 1.0 and their opposites."""
     if value.__class__ is bool:
-        return value  # type: ignore[no-any-return]
+        return value
     if is_number(value):
         return True if value == 1 else False if value == 0 else None
     text = value.lower() if value.__class__ is str else ""
@@ -36,7 +36,7 @@ def to_integer(value: Any) -> Number | None:
     if value.__class__ is bool:
         return int(value)
     if value.__class__ is int:
-        return value  # type: ignore[no-any-return]
+        return value
     return bounded(int(value)) if value.__class__ is str and _INTEGER.fullmatch(value) else None
 
 
@@ -52,7 +52,7 @@ def to_decimal(value: Any) -> Decimal | None:
 def to_text(value: Any) -> str | None:
     """Of any primitive, date or quantity, as FHIRPath writes it."""
     if value.__class__ is str:
-        return value  # type: ignore[no-any-return]
+        return value
     if value.__class__ is bool:
         return "true" if value else "false"
     if is_number(value):
@@ -83,7 +83,7 @@ def to_date_time(value: Any) -> Temporal | None:
 def to_time(value: Any) -> Temporal | None:
     """A time of day, or from text."""
     if value.__class__ is Temporal and value.kind == "Time":
-        return value  # type: ignore[no-any-return]
+        return value
     return parse_clock(value.removeprefix("T")) if value.__class__ is str else None
 
 

@@ -26,7 +26,7 @@ from hub.fhirpath.values import EXACT, digits_after_point
 
 
 def _moment(env: Environment) -> Temporal:
-    """%now (microseconds since the epoch, fixed by the caller) or the wall clock, in the zone of env["zone"]."""
+    """env["now"] (microseconds since the epoch) or the wall clock, in the zone of env["zone"]."""
     zone: tzinfo = env.get("zone") or UTC
     micros = env.get("now")
     return temporal.moment_of(clock.now() if micros is None else int(micros), zone)
@@ -89,10 +89,8 @@ def _moment_boundary(value: Temporal, digits: int | None, upper: bool) -> Tempor
     moment = Temporal(kind, parts, offset=value.offset)
     if digits != sizes[-1] or kind == "Date":
         return msgspec.structs.replace(moment, offset=None) if count < 4 else moment
-    if value.digits:
-        nanos = value.nanos
-    else:
-        nanos = 999_000_000 if upper and len(value.parts) < len(sizes) else 0
+    open_ended = upper and not value.digits
+    nanos = 999_000_000 if open_ended else value.nanos
     offset = value.offset
     if kind == "DateTime" and offset is None:
         offset = -720 if upper else 840

@@ -46,7 +46,7 @@ def value_of(item: Any) -> Any:
 def _reference(item: Any) -> str | None:
     value = value_of(item)
     if value.__class__ is str:
-        return value  # type: ignore[no-any-return]
+        return value
     found = kids(item, "reference")
     reference = plain(found[0]) if len(found) == 1 else None
     return reference if reference.__class__ is str else None
@@ -75,7 +75,7 @@ def _contained(own_id: str, env: Environment) -> Items:
 
 
 def resolve_typed(items: Items, env: Environment) -> Items:
-    """resolve() with the answers ready for typed evaluation; without a resolver the reference tells the type."""
+    """resolve() for typed evaluation; without a resolver the reference itself tells the type."""
     if env.get("resolve") is not None:
         return [wrap(node) for node in _resolve(items, env)]
     found: list[Any] = []

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-import regex
+import regex  # type: ignore[import-untyped]
 
 from hub.fhirpath.arithmetic import single
 from hub.fhirpath.errors import EvaluationError, TooCostly
@@ -61,8 +61,9 @@ def _replace_matches(text: str, expression: str, substitution: str) -> str:
     if not expression:
         return text
     pattern = _pattern(expression)
-    template = regex.sub(r"\$(\d+|\{\w+\})", _group_reference, substitution.replace("\\", "\\\\"))
-    return bounded_text(_timed(lambda: pattern.sub(template, text, timeout=MATCH_SECONDS)))
+    template: str = regex.sub(r"\$(\d+|\{\w+\})", _group_reference, substitution.replace("\\", "\\\\"))
+    replaced: str = _timed(lambda: pattern.sub(template, text, timeout=MATCH_SECONDS))
+    return bounded_text(replaced)
 
 
 def _group_reference(match: Any) -> str:
