@@ -10,7 +10,9 @@ from typing import Literal
 
 import msgspec
 
-Action = Literal["read", "search", "history", "create", "update", "delete", "operation", "capabilities", "admin"]
+Action = Literal[
+    "read", "search", "history", "create", "update", "delete", "operation", "capabilities", "admin"
+]
 
 
 class Audit(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,36 @@
+"""create and conditional create, http://hl7.org/fhir/R4/http.html#create and #ccreate"""
+
+from __future__ import annotations
+
+from hub.api import body, drafts
+from hub.api.exchange import Answer, Api, Ask, Interaction, Parameters
+from hub.api.negotiation import query_of
+from hub.store import resources
+from hub.store.backend import Tx
+
+
+async def create(api: Api, ask: Ask) -> Answer:
+    """201 with an id of the server's, or 200 with what If-None-Exist found."""
+    body.of_type(ask.body, ask.type)
+    draft = drafts.draft(api, ask.body, ask.type, api.new_id(), ask.caller.organisation)
+    criteria = criteria_of(ask.if_none_exist)
+
+    async def work(tx: Tx) -> Answer:
+        if criteria:
+            found = await drafts.only_match(tx, ask.type, criteria)
+            stored = await resources.get(tx, ask.type, found) if found else None
+            if stored is not None:
+                return drafts.existing(ask, stored)
+        written = await resources.put(tx, draft, must_not_exist=True)
+        await drafts.record(tx, ask, written)
+        return drafts.answer(ask, written)
+
+    return await api.store.write(work)
+
+
+def criteria_of(text: str) -> Parameters:
+    """`identifier=a|b&...`, also with the type and a question mark before it."""
+    return query_of(text.rpartition("?")[2].encode("ascii", "replace")) if text else []
+
+
+CREATE = Interaction("create", "create", create, writes=True)

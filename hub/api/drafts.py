@@ -1,0 +1,97 @@
+"""What every write shares: a checked draft of the resource, and the answer about what was written."""
+
+from __future__ import annotations
+
+from hub.api import outcome, references
+from hub.api.auditing import recorded
+from hub.api.exchange import Answer, Api, Ask, Parameters
+from hub.api.outcome import BadRequest
+from hub.errors import Issue, PreconditionFailed
+from hub.store import resources
+from hub.store.backend import Tx
+from hub.store.resources import Draft, Written
+
+_CREATED = frozenset({"created", "restored"})
+
+
+def draft(api: Api, body: bytes, type_name: str, id: str, owner: str) -> Draft:
+    """Decode, validate and index a resource outside the transaction.
+
+    Raises InvalidResource with every issue, also of the rules that plugins brought.
+    """
+    local = references.localise(body, api.base)
+    made = resources.draft(api.store, local, type=type_name, id=id, owner=owner)
+    api.rules.check(type_name, made.body, {})
+    return made
+
+
+async def record(tx: Tx, ask: Ask, written: Written) -> None:
+    """The audit row of a write, in its transaction."""
+    action = (
+        "delete" if written.change == "deleted" else "create" if written.change == "created" else "update"
+    )
+    target = f"{written.type}/{written.id}"
+    await recorded(
+        tx, ask.caller, action, target, detail=f"version {written.version}", status=status_of(written)
+    )
+
+
+def status_of(written: Written) -> int:
+    """201 for what was not there, 200 for a new or unchanged version."""
+    return 201 if written.change in _CREATED else 200
+
+
+def location_of(written: Written) -> str:
+    """`Type/id/_history/version`."""
+    return f"{written.type}/{written.id}/_history/{written.version}"
+
+
+def answer(ask: Ask, written: Written, *, status: int = 0) -> Answer:
+    """The answer about a write, as Prefer asks: the resource (default), nothing, or an OperationOutcome."""
+    body = written.body
+    if ask.returns == "minimal":
+        body = b""
+    elif ask.returns == "OperationOutcome":
+        body = outcome.success(f"{written.type}/{written.id} {written.change} as version {written.version}")
+    return Answer(
+        status=status or status_of(written),
+        body=body,
+        version=written.version,
+        updated=written.updated,
+        location=location_of(written),
+    )
+
+
+def existing(ask: Ask, stored: resources.Stored) -> Answer:
+    """The answer of a conditional create that found its resource: nothing was written."""
+    same = Written(
+        type=stored.type,
+        id=stored.id,
+        pid=stored.pid,
+        version=stored.version,
+        updated=stored.updated,
+        change="unchanged",
+        body=stored.body,
+    )
+    return answer(ask, same, status=200)
+
+
+async def only_match(tx: Tx, type_name: str, criteria: Parameters) -> str | None:
+    """The id that conditional criteria name, or None; PreconditionFailed when there are several.
+
+    http://hl7.org/fhir/R4/http.html#ccreate
+    """
+    check_criteria(criteria)
+    found = await resources.resolve(tx, type_name, criteria)
+    if len(found) > 1:
+        issue = Issue(
+            code="multiple-matches", diagnostics=f"the criteria match {len(found)} {type_name} resources"
+        )
+        raise PreconditionFailed(issues=[issue])
+    return found[0] if found else None
+
+
+def check_criteria(criteria: Parameters) -> None:
+    """Criteria must select something: an empty list would match everything."""
+    if not any(value for name, value in criteria if not name.startswith("_format")):
+        raise BadRequest(issues=[Issue(code="required", diagnostics="the condition has no search criteria")])

@@ -1,0 +1,132 @@
+"""What one FHIR interaction gets and gives: `Ask` and `Answer`, with `Api` as the hub around them.
+
+They are the same whether the request came by HTTP or as an entry of a batch
+(http://hl7.org/fhir/R4/http.html).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Literal
+from uuid import uuid4
+
+import msgspec
+
+from hub import clock
+from hub.api.auditing import Auditor
+from hub.audit import Action
+from hub.errors import Issue
+from hub.hookspecs import Operation
+from hub.messages import Caller
+from hub.metrics import Metrics
+from hub.validation.rules import Rules
+
+if TYPE_CHECKING:
+    from hub.store.backend import Reader
+    from hub.store.store import Store
+
+Return = Literal["", "minimal", "representation", "OperationOutcome"]
+Parameters = list[tuple[str, str]]
+
+
+class Api:
+    """Everything the interactions share.
+
+    store       where writes go; `reader` is what reads see: the store, or a transaction (`within`)
+    base        our own absolute FHIR base, without a slash at the end
+    rules       checks that plugins brought
+    operations  by (type, name), from plugins
+    new_id      ids of resources created by POST
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        base: str,
+        rules: Rules | None = None,
+        operations: Sequence[Operation] = (),
+        metrics: Metrics | None = None,
+        now: clock.Clock = clock.now,
+        new_id: Callable[[], str] = lambda: str(uuid4()),
+        max_body: int = 64 * 1024 * 1024,
+        name: str = "Sanyi Hub",
+    ) -> None:
+        self.store = store
+        self.base = base.rstrip("/")
+        self.rules = rules or Rules()
+        self.operations = {(one.resource, one.name): one for one in operations}
+        self.metrics = metrics or Metrics()
+        self.now = now
+        self.new_id = new_id
+        self.max_body = max_body
+        self.name = name
+        self.reader: Reader = store
+        self.auditor = Auditor(store)
+        self.capabilities: bytes | None = None
+
+    def within(self, reader: Reader) -> Api:
+        """The same, but what is read is read in a transaction."""
+        inner = copy.copy(self)
+        inner.reader = reader
+        return inner
+
+
+class Ask(msgspec.Struct, kw_only=True):
+    """One request for one interaction.
+
+    type, id, version, name   from the URL (`name` of an operation)
+    query                     the parameters in their order, decoded
+    body                      the resource, Bundle, Parameters as it came
+    if_match                  the version the caller saw; None: not said
+    if_none_match             "" or `*` or the version as text
+    if_none_exist             criteria of a conditional create
+    returns, lenient          Prefer: return=..., handling=lenient
+    """
+
+    caller: Caller
+    method: str = "GET"
+    type: str = ""
+    id: str = ""
+    version: str = ""
+    name: str = ""
+    query: Parameters = msgspec.field(default_factory=list)
+    body: bytes = b""
+    if_match: int | None = None
+    if_none_match: str = ""
+    if_modified_since: int = 0
+    if_none_exist: str = ""
+    returns: Return = ""
+    lenient: bool = False
+
+
+class Answer(msgspec.Struct, kw_only=True):
+    """What an interaction gives.
+
+    body      FHIR JSON; empty where the status has none
+    version   for the ETag (0: none); `updated` for Last-Modified, microseconds (0: none)
+    location  relative to the base: `Patient/1/_history/1`
+    issues    warnings that go with a success
+    about     names for the audit row: of parameters, or the version
+    """
+
+    status: int = 200
+    body: bytes = b""
+    version: int = 0
+    updated: int = 0
+    location: str = ""
+    issues: tuple[Issue, ...] = ()
+    about: str = ""
+
+
+Run = Callable[[Api, Ask], Awaitable[Answer]]
+
+
+class Interaction(msgspec.Struct, frozen=True):
+    """An interaction by its FHIR name; `action` is what it is authorised and audited as."""
+
+    name: str
+    action: Action
+    run: Run
+    writes: bool = False

@@ -1,0 +1,124 @@
+"""The entries of a batch or transaction as `Step`s: what each asks for, checked before anything happens.
+
+http://hl7.org/fhir/R4/http.html#transaction
+"""
+
+from __future__ import annotations
+
+from urllib.parse import unquote
+
+import msgspec
+
+from hub import r4
+from hub.api import body, negotiation
+from hub.api.bundle import Bundle, Entry, Request
+from hub.api.exchange import Api, Ask
+from hub.api.outcome import BadRequest
+from hub.errors import Issue, NotSupported
+
+ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
+"""The order in which the verbs take effect (http://hl7.org/fhir/R4/http.html#trules)."""
+
+MAX_ENTRIES = 10_000
+
+_bundle = msgspec.json.Decoder(Bundle)
+
+
+class Step(msgspec.Struct, kw_only=True):
+    """One entry. `path` are the segments of its URL, `place` is where it stands in the Bundle."""
+
+    index: int
+    ask: Ask
+    path: list[str]
+    full_url: str = ""
+
+    @property
+    def place(self) -> str:
+        return f"Bundle.entry[{self.index}]"
+
+
+def read(content: bytes) -> Bundle:
+    """The Bundle in a body; BadRequest unless it is a batch or a transaction."""
+    body.check(content)
+    try:
+        bundle = _bundle.decode(content)
+    except msgspec.ValidationError as error:
+        raise BadRequest(issues=[Issue(code="structure", diagnostics=f"not a Bundle: {error}")]) from error
+    if bundle.resourceType != "Bundle":
+        raise BadRequest(
+            issues=[Issue(code="invalid", diagnostics="expected a Bundle", expression="resourceType")]
+        )
+    if bundle.type not in ("batch", "transaction"):
+        text = "Bundle.type: expected batch or transaction"
+        raise BadRequest(issues=[Issue(code="value", diagnostics=text, expression="Bundle.type")])
+    if len(bundle.entry) > MAX_ENTRIES:
+        text = f"a Bundle may have {MAX_ENTRIES} entries, this one has {len(bundle.entry)}"
+        raise BadRequest(issues=[Issue(code="too-costly", diagnostics=text, expression="Bundle.entry")])
+    return bundle
+
+
+def step(api: Api, outer: Ask, index: int, entry: Entry) -> Step:
+    """What one entry asks for; BadRequest names the entry."""
+    place = f"Bundle.entry[{index}]"
+    request = entry.request
+    if request is None:
+        raise _bad("required", "request is missing", place)
+    if request.method not in ORDER:
+        raise _bad("value", "expected GET, HEAD, POST, PUT, PATCH or DELETE", f"{place}.request.method")
+    path, _, query = _relative(api, request.url).partition("?")
+    segments = [unquote(part) for part in path.strip("/").split("/") if part]
+    ask = Ask(
+        caller=outer.caller,
+        method=request.method,
+        query=negotiation.query_of(query.encode("ascii", "replace")),
+        body=bytes(entry.resource),
+        returns=outer.returns,
+        lenient=outer.lenient,
+    )
+    _address(ask, segments, place)
+    _conditions(ask, request)
+    if request.method in ("POST", "PUT") and not ask.body and not ask.name and not _is_search(segments):
+        raise _bad("required", f"a {request.method} needs a resource", f"{place}.resource")
+    return Step(index=index, ask=ask, path=segments, full_url=entry.fullUrl)
+
+
+def _is_search(segments: list[str]) -> bool:
+    return segments[-1:] == ["_search"]
+
+
+def _relative(api: Api, url: str) -> str:
+    return url.removeprefix(api.base + "/") if url.startswith(api.base + "/") else url
+
+
+def _address(ask: Ask, segments: list[str], place: str) -> None:
+    if not segments or "://" in "/".join(segments[:2]):
+        raise _bad("value", "expected a URL relative to the FHIR base", f"{place}.request.url")
+    if segments[0] not in r4.TYPES and not segments[0].startswith(("_", "$")) and segments[0] != "metadata":
+        raise NotSupported(
+            issues=[
+                Issue(
+                    code="not-supported",
+                    diagnostics="no such resource type",
+                    expression=f"{place}.request.url",
+                )
+            ]
+        )
+    ask.type = segments[0] if segments[0] in r4.TYPES else ""
+    if len(segments) > 1 and not segments[1].startswith(("_", "$")):
+        ask.id = segments[1]
+    if len(segments) == 4 and segments[2] == "_history":
+        ask.version = segments[3]
+    if segments[-1].startswith("$"):
+        ask.name = segments[-1][1:]
+
+
+def _conditions(ask: Ask, request: Request) -> None:
+    if request.ifMatch:
+        ask.if_match = negotiation.etag(request.ifMatch, "ifMatch")
+    if request.ifNoneMatch:
+        ask.if_none_match = negotiation.none_match(request.ifNoneMatch)
+    ask.if_none_exist = request.ifNoneExist.strip().lstrip("?")
+
+
+def _bad(code: str, text: str, expression: str) -> BadRequest:
+    return BadRequest(issues=[Issue(code=code, diagnostics=text, expression=expression)])

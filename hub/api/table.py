@@ -1,0 +1,77 @@
+"""Every path below the FHIR base and what each method does there; also how a Bundle entry finds its
+interaction (http://hl7.org/fhir/R4/http.html#summary)."""
+
+from __future__ import annotations
+
+from hub import r4
+from hub.api import bundle
+from hub.api.bundle import Reply
+from hub.api.create import CREATE
+from hub.api.delete import CONDITIONAL_DELETE, DELETE
+from hub.api.endpoint import run
+from hub.api.exchange import Answer, Api, Ask, Interaction
+from hub.api.history import HISTORY
+from hub.api.metadata import METADATA
+from hub.api.operation import OPERATION
+from hub.api.outcome import MethodNotAllowed
+from hub.api.read import READ
+from hub.api.search import SEARCH
+from hub.api.steps import Step
+from hub.api.update import CONDITIONAL_UPDATE, UPDATE
+from hub.api.vread import VREAD
+from hub.errors import NotFound
+
+PATHS: dict[str, dict[str, Interaction]] = {
+    "/metadata": {"GET": METADATA},
+    "/_history": {"GET": HISTORY},
+    "/{type}": {"GET": SEARCH, "POST": CREATE, "PUT": CONDITIONAL_UPDATE, "DELETE": CONDITIONAL_DELETE},
+    "/{type}/_search": {"GET": SEARCH, "POST": SEARCH},
+    "/{type}/_history": {"GET": HISTORY},
+    "/{type}/${name}": {"GET": OPERATION, "POST": OPERATION},
+    "/{type}/{id}": {"GET": READ, "PUT": UPDATE, "DELETE": DELETE},
+    "/{type}/{id}/_history": {"GET": HISTORY},
+    "/{type}/{id}/_history/{version}": {"GET": VREAD},
+}
+
+
+def find(method: str, segments: list[str]) -> Interaction:
+    """The interaction of a Bundle entry; NotFound or MethodNotAllowed."""
+    for path, interactions in PATHS.items():
+        parts = path.strip("/").split("/")
+        if len(parts) == len(segments) and all(map(_fits, parts, segments)):
+            found = interactions.get("GET" if method == "HEAD" else method)
+            if found is None:
+                raise MethodNotAllowed(f"{method} is not offered at this URL", ", ".join(interactions))
+            return found
+    raise NotFound("there is nothing at this URL")
+
+
+async def reply_to(api: Api, step: Step) -> Reply:
+    """Run one entry and give its response entry; raises what the interaction raises."""
+    answer = await run(api, find(step.ask.method, step.path), step.ask)
+    return reply_of(step.ask, answer)
+
+
+def reply_of(ask: Ask, answer: Answer) -> Reply:
+    """An answer as a response entry: reads carry their resource, writes only when it is preferred."""
+    shown = ask.method == "GET" or ask.name or ask.returns == "representation"
+    told = ask.returns == "OperationOutcome" and ask.method != "GET"
+    return Reply(
+        status=bundle.phrase(answer.status),
+        full_url=answer.location.partition("/_history")[0],
+        resource=answer.body if shown and not told else b"",
+        outcome=answer.body if told else b"",
+        location=answer.location,
+        version=answer.version,
+        updated=answer.updated,
+    )
+
+
+def _fits(part: str, segment: str) -> bool:
+    if part == "{type}":
+        return segment in r4.TYPES
+    if part == "{id}":
+        return not segment.startswith(("_", "$"))
+    if part == "${name}":
+        return segment.startswith("$")
+    return part.startswith("{") or part == segment

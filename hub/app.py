@@ -1,0 +1,342 @@
+"""The wiring: from settings to a running hub, and from a running hub to an ASGI application.
+
+`Hub.open` builds from the bottom up (plugins, channels, mappings, store, conversations, pipeline, delivery)
+and starts from the inside out; `Hub.close` goes the other way. Nothing is at module level.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
+
+from hub import channels, clock, content, conversations, mapping, plugins
+from hub.api import admin, health, outcome
+from hub.api.endpoint import unavailable
+from hub.api.exchange import Api
+from hub.api.routes import PREFIX, Fhir, FhirRoute
+from hub.backlog import Backlog
+from hub.channels import Channel, Runner
+from hub.conversations import Conversations, Target
+from hub.delivery import DeliveryWorker
+from hub.errors import Conflict, HubError, NotFound, Retryable
+from hub.messages import Outcome
+from hub.metrics import Metrics
+from hub.pipeline import Pipeline
+from hub.plugins import Plugins
+from hub.settings import Settings
+from hub.store import Store, inbox, open_store, outbox
+from hub.store.backend import Tx
+from hub.understanding import Bench, Elsewhere, Understanding
+from hub.validation.rules import Rules
+
+log = logging.getLogger("hub.app")
+
+RETRY_SECONDS = 5.0
+
+
+class Hub:
+    """One hub: its store, channels, pipeline and delivery.
+
+    `run_channels=False` opens the store and everything that reads it, but neither listens nor sends: so
+    work commands that find no running hub.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        run_channels: bool = True,
+        found: Plugins | None = None,
+        now: clock.Clock = clock.now,
+    ) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.run_channels = run_channels
+        self.now = now
+        self._found = found
+        self._store: Store | None = None
+        self._channels: dict[str, Channel] = {}
+        self._runners: dict[str, Runner] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._wired = False
+
+    async def open(self) -> None:
+        """Build and start everything; Misconfigured names file and key of what is wrong."""
+        self._found = self._found or plugins.load()
+        self._channels = channels.build(self.settings, self._found)
+        documents = conversations.load(mapping_folders(self.settings))
+        self.mappings = mapping.load(mapping_folders(self.settings))
+        self._store = await open_store(
+            self.settings.database_url,
+            zone=self.settings.zone,
+            base_url=self.settings.fhir_base,
+            clock=self.now,
+            address=self.settings.fhir_base.removesuffix("/fhir"),
+        )
+        try:
+            self._wire(documents)
+            await self._start()
+        except BaseException:
+            await self.close()
+            raise
+
+    def _wire(self, documents: Mapping[str, conversations.Document]) -> None:
+        store, found = self.store, self.plugins
+        targets = [
+            Target(channel=name, documents=one.settings.conversations, values=one.values)
+            for name, one in self._channels.items()
+            if one.settings.conversations
+        ]
+        self.conversations = Conversations(documents, targets)
+        store.changed.append(self.conversations.stored)
+        rules = Rules(found.rules)
+        self.understanding = understanding(self.settings, self.mappings, rules, store)
+        self.elsewhere = Elsewhere(partial(understanding_elsewhere, self.settings))
+        self.pipeline = Pipeline(
+            store, self.understanding, self.elsewhere, self.conversations, metrics=self.metrics
+        )
+        self.backlog = Backlog(store, self.pipeline, self._channels)
+        self.delivery = DeliveryWorker(
+            store, self.pipeline, self.conversations, self._channels, now=self.now, metrics=self.metrics
+        )
+        self.conversations.woken = self.delivery.wake
+        self.api = Api(
+            store,
+            base=self.settings.fhir_base,
+            rules=rules,
+            operations=found.operations,
+            metrics=self.metrics,
+            now=self.now,
+            max_body=self.settings.max_body,
+            name=self.settings.name,
+        )
+        self.fhir = Fhir(self.api)
+        self._wired = True
+
+    async def _start(self) -> None:
+        paused = await inbox.paused(self.store)
+        for name, channel in self._channels.items():
+            self._runners[name] = Runner(channel, self.pipeline.take, self._cursor)
+            if name in paused:
+                channel.pause(paused[name])
+        if not self.run_channels:
+            return
+        alone = not self.store.postgres
+        await self.backlog.start(alone=alone)
+        await self.delivery.start(alone=alone)
+        await self.backlog.start(alone=not self.store.postgres)
+        for name, channel in self._channels.items():
+            if channel.state != "paused":
+                await self._run(name)
+
+    async def close(self) -> None:
+        """Stop listening, finish what is in flight, then close the store."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._store is None:
+            return
+        for runner in self._runners.values():
+            with contextlib.suppress(Exception):
+                await runner.stop()
+        if hasattr(self, "delivery"):
+            await self.delivery.stop()
+            await self.backlog.stop()
+            self.elsewhere.close()
+            await self.api.auditor.flush()
+        store, self._store = self._store, None
+        await store.close()
+
+    @property
+    def store(self) -> Store:
+        if self._store is None:
+            raise Retryable("the store is not open yet")
+        return self._store
+
+    @property
+    def plugins(self) -> Plugins:
+        return self._found or Plugins()
+
+    @property
+    def channels(self) -> Mapping[str, Channel]:
+        return self._channels
+
+    @property
+    def ready(self) -> bool:
+        states = [channel.state for channel in self._channels.values()]
+        return self._store is not None and (
+            not self.run_channels or all(state in ("running", "paused") for state in states)
+        )
+
+    async def listing(self) -> list[dict[str, Any]]:
+        paused = await inbox.paused(self.store)
+        rows = []
+        for name, channel in self._channels.items():
+            row = channel.describe()
+            if name in paused:
+                row |= {"state": "paused", "reason": paused[name]}
+            rows.append(row)
+        return rows
+
+    async def pause(self, channel: str, reason: str) -> None:
+        found = self._channel(channel)
+
+        async def work(tx: Tx) -> None:
+            await inbox.pause(tx, channel, True, reason)
+
+        await self.store.write(work)
+        found.pause(reason)
+        await self._runners[channel].stop()
+
+    async def resume(self, channel: str) -> None:
+        found = self._channel(channel)
+
+        async def work(tx: Tx) -> None:
+            await inbox.pause(tx, channel, False, "")
+
+        await self.store.write(work)
+        await self._runners[channel].stop()
+        found.state, found.reason = "stopped", ""
+        if self.run_channels:
+            await self._runners[channel].start()
+            self.delivery.wake(channel)
+
+    async def replay_message(self, message: int) -> Outcome:
+        kept = await inbox.load(self.store, message)
+        if kept is None:
+            raise NotFound(f"message {message} is not known")
+        return await self.pipeline.replay(self._channel(kept.channel), message)
+
+    async def replay_delivery(self, delivery: int) -> None:
+        row = await outbox.load(self.store, delivery)
+        if row is None:
+            raise NotFound(f"delivery {delivery} is not known")
+        if not await self.delivery.replay(delivery):
+            raise Conflict(f"delivery {delivery} is {row.state}, not a dead letter")
+
+    def _channel(self, name: str) -> Channel:
+        if name not in self._channels:
+            known = ", ".join(sorted(self._channels)) or "none"
+            raise NotFound(f"no channel {name!r} (there are: {known})")
+        return self._channels[name]
+
+    async def _cursor(self, channel: str) -> str:
+        return await inbox.read_cursor(self.store, channel)
+
+    async def _run(self, name: str) -> None:
+        """Start a channel; one that cannot start is tried again, and holds up no other."""
+        try:
+            await self._runners[name].start()
+        except (HubError, OSError) as error:
+            channel = self._channels[name]
+            channel.state, channel.reason = "failed", str(error)
+            log.error("channel %s cannot start: %s", name, error)
+            task = asyncio.create_task(self._again(name), name=f"start {name}")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _again(self, name: str) -> None:
+        await asyncio.sleep(RETRY_SECONDS)
+        if self._channels[name].state == "failed":
+            await self._run(name)
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The FHIR routes, or 503 while the store is not open."""
+        if self._store is None:
+            await unavailable(scope, send)
+        else:
+            await self.fhir(scope, receive, send)
+
+
+def recipe(settings: Settings) -> Understanding:
+    """What another process needs to map long messages by the same settings."""
+    mappings = mapping.load(content.mapping_folders(settings))
+    bench = Bench(settings.zone, settings.fhir_base)
+    rules = Rules(plugins.load().rules)
+    return Understanding(bench, mappings, rules, hub_key=settings.key_bytes, canonical=settings.canonical)
+
+
+def mapping_folders(settings: Settings) -> list[Path]:
+    """Where mapping sets lie: the shipped ones, then those of the settings (relative to their file)."""
+    return [content.mappings(), *(settings.folder / one for one in settings.mappings)]
+
+
+def understanding(settings: Settings, mappings: mapping.Mappings, rules: Rules, bench: Any) -> Understanding:
+    """How this hub maps and validates; `bench` says zone, base and what is stored already."""
+    return Understanding(bench, mappings, rules, hub_key=settings.key_bytes, canonical=settings.canonical)
+
+
+def understanding_elsewhere(settings: Settings) -> Understanding:
+    """The same in another process, which has no store."""
+    bench = Bench(settings.zone, settings.fhir_base)
+    rules = Rules(plugins.load().rules)
+    return understanding(settings, mapping.load(mapping_folders(settings)), rules, bench)
+
+
+def create_app(
+    settings: Settings, *, run_channels: bool = True, fhir: bool = True, hub: Hub | None = None
+) -> FastAPI:
+    """The application of one hub; it opens and closes the hub with its lifespan (`app.state.hub`).
+
+    `fhir=False` leaves only health and metrics, for a worker.
+    """
+    running = hub or Hub(settings, run_channels=run_channels)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await running.open()
+        try:
+            yield
+        finally:
+            await running.close()
+
+    app = FastAPI(
+        title=settings.name,
+        description="Operators' and plugin routes. FHIR R4 is at /fhir; /fhir/metadata describes it.",
+        version=health.version("sanyi-hub"),
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    app.state.hub = running
+    app.include_router(health.router(running))
+    if fhir:
+        app.include_router(admin.router(running))
+        app.router.routes.insert(0, FhirRoute(PREFIX, running.answer))
+    app.add_exception_handler(HubError, _told)
+    app.add_exception_handler(RequestValidationError, _refused)
+    app.add_exception_handler(HTTPException, _plain)
+    app.add_exception_handler(Exception, _failed)
+    return app
+
+
+async def _told(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HubError)
+    issues = [{"code": one.code, "diagnostics": one.diagnostics} for one in error.issues]
+    return JSONResponse({"error": str(error), "issues": issues}, outcome.http_status(error))
+
+
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    """Where and what was expected; the value itself is not repeated."""
+    assert isinstance(error, RequestValidationError)
+    found = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()]
+    return JSONResponse({"error": "; ".join(found)}, 400)
+
+
+async def _plain(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+
+
+async def _failed(request: Request, error: Exception) -> JSONResponse:
+    return JSONResponse({"error": "the hub failed on this request; its log names the reason"}, 500)

@@ -1,0 +1,97 @@
+"""`hub serve` and `hub worker`: the hub behind uvicorn, on loopback unless it is secured."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import logging
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+
+from hub import security
+from hub import settings as settings_file
+from hub.app import create_app
+from hub.cli import logs
+from hub.errors import Misconfigured
+from hub.settings import Settings
+
+log = logging.getLogger("hub.serve")
+
+
+def serve(config: Path | None, *, fhir: bool = True) -> int:
+    """Run until interrupted; Misconfigured when it cannot start, with the reason."""
+    settings = settings_file.load(config)
+    security.check_exposure(settings.host)
+    logs.configure("INFO")
+    with _listen(settings) as listener:
+        settings = settings.model_copy(update={"port": listener.getsockname()[1]})
+        if importlib.util.find_spec("uvloop"):
+            import uvloop
+
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                return runner.run(_run(settings, listener, fhir=fhir))
+        return asyncio.run(_run(settings, listener, fhir=fhir))
+
+
+async def _run(settings: Settings, listener: socket.socket, *, fhir: bool) -> int:
+    app = create_app(settings, fhir=fhir)
+    server = _Server(
+        uvicorn.Config(
+            app,
+            http="httptools",
+            lifespan="off",
+            log_config=None,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=10,
+        )
+    )
+    async with app.router.lifespan_context(app):
+        where = f"http://{settings.host}:{settings.port}"
+        log.info("the hub answers at %s", where, extra={"database": _masked(settings.database_url)})
+        await server.serve(sockets=[listener])
+    return 0
+
+
+class _Server(uvicorn.Server):
+    """Ends on SIGINT and SIGTERM and then returns, so that the hub closes its store."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """The listening socket, bound before anything is opened, so that a busy port is told at once."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+        listener.listen(512)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        where = f"{settings.host}:{settings.port}"
+        raise Misconfigured(
+            f"port: {where} cannot be used ({error.strerror}); choose another with HUB_PORT"
+        ) from None
+    return listener
+
+
+def _masked(url: str) -> str:
+    head, at, tail = url.rpartition("@")
+    return f"{head.split('://')[0]}://***@{tail}" if at else url
