@@ -146,7 +146,7 @@ class Conversations:
         elif role == "step":
             await self._stepped(tx, talk, document)
         elif role == "undo":
-            await self._undone(tx, talk, document)
+            await self._undone(tx, talk)
         else:
             await self._asked(tx, talk, document, talk.place["ask"] + 1)
 
@@ -156,7 +156,7 @@ class Conversations:
         if talk is None or talk.state != "running" or talk.place.get("delivery") != row.id:
             return False
         document = self._document(talk)
-        step = document.steps[document.position(talk.place["step"])]
+        step = self._step(talk)
         if talk.place["role"] == "undo" or step.unknown is None:
             return False
         if step.unknown.mode == "resend":
@@ -182,8 +182,7 @@ class Conversations:
         """What the worker does with an unanswered effect that no conversation took over."""
         if talk is None:
             return "adapter"
-        document = self._document(talk)
-        step = document.steps[document.position(talk.place["step"])]
+        step = self._step(talk)
         if talk.place.get("role") == "undo":
             undo = step.unknown.undo if step.unknown else None
             return "same" if undo is not None and undo.idempotent else "person"
@@ -225,6 +224,10 @@ class Conversations:
             "sent": sent_tree(row),
             "resolve": near.get,
         }
+
+    def _step(self, talk: Talk) -> Step:
+        document = self._document(talk)
+        return document.steps[document.position(talk.place["step"])]
 
     def _document(self, talk: Talk) -> Document:
         if talk.document not in self.documents:
@@ -290,15 +293,22 @@ class Conversations:
             await self._send(tx, talk, question, {**talk.place, "role": "ask", "ask": 0}, wait=wait)
         elif unknown.undo is not None:
             await self._send(tx, talk, unknown.undo, {**talk.place, "role": "undo"})
+        elif unknown.again:
+            await self._anew(tx, talk, self._step(talk))
         else:
             await self._halt(tx, talk, "waiting", f"{talk.place['step']}: not found, and nothing can undo it")
 
-    async def _undone(self, tx: Tx, talk: Talk, document: Document) -> None:
-        step = document.steps[document.position(talk.place["step"])]
+    async def _undone(self, tx: Tx, talk: Talk) -> None:
+        step = self._step(talk)
         if step.unknown is not None and step.unknown.again:
-            await self._send(tx, talk, step, {**talk.place, "role": "step", "again": True})
+            await self._anew(tx, talk, step)
         else:
             await self._halt(tx, talk, "waiting", f"{step.name} was undone")
+
+    async def _anew(self, tx: Tx, talk: Talk, step: Step) -> None:
+        """The step once more, with a new number; what `undo` took back is looked for afterwards."""
+        again = step.unknown is not None and step.unknown.undo is not None
+        await self._send(tx, talk, step, {**talk.place, "role": "step", "again": again})
 
     async def _send(self, tx: Tx, talk: Talk, step: Step, place: dict[str, Any], wait: int = 0) -> None:
         number = await outbox.add(

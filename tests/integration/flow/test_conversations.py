@@ -268,6 +268,28 @@ async def test_a_late_answer_of_an_abandoned_delivery_moves_nothing(scene: Scene
     assert "setl_id" not in (await scene.talk()).facts
 
 
+async def test_without_an_undo_a_harmless_step_goes_out_anew_after_the_horizon(
+    store: Store, ticking: Any, tmp_path: Path
+) -> None:
+    text = """
+conversation: register
+trigger: {resource: Task}
+steps:
+  - step: register
+    send: s/2201
+    unknown: {ask: [{step: ask-visit, send: s/5201}], found: = %facts.visit.exists(), horizon: '5', again: 'true'}
+  - {step: next, send: s/next}
+"""
+    scene = Scene(store, ticking, tmp_path, text)
+    await scene.task()
+    await scene.silence("H1")
+    scene.clock.advance(6)
+    await scene.answer()
+    assert (await scene.row()).step == "register"
+    await scene.answer()
+    assert (await scene.row()).step == "next"
+
+
 async def test_repeat_asks_until_it_holds(store: Store, ticking: Any, tmp_path: Path) -> None:
     text = """
 conversation: watch
