@@ -2,6 +2,7 @@
 
     compile(text) → Expression      call it, or ask `.first(...)` and `.truth(...)`
     parse(text) → ast.Node          the syntax tree, for those who generate code of their own
+    check(text, "Patient")          what does not fit a type: misspelt members and the like
 
 http://hl7.org/fhirpath/N1/ and http://hl7.org/fhir/R4/fhirpath.html; docs/reference/fhirpath.md says what is
 supported.
@@ -10,6 +11,7 @@ supported.
 from __future__ import annotations
 
 from hub.fhirpath import ast
+from hub.fhirpath.checking import check
 from hub.fhirpath.errors import EvaluationError, InvalidExpression, TooCostly
 from hub.fhirpath.expression import Expression, compile
 from hub.fhirpath.functions.signature import Function
@@ -26,6 +28,7 @@ __all__ = [
     "Tree",
     "Types",
     "ast",
+    "check",
     "compile",
     "parse",
     "use_types",

@@ -99,7 +99,7 @@ def _flag(compiler: Compiler, node: ast.Call, scope: Scope, first: bool) -> Resu
     source = node.target or _THIS
     if node.arguments:
         source = ast.Call(node.target, "where", node.arguments)
-    elif isinstance(source, ast.Member) and source.target is None and not scope.many:
+    elif isinstance(source, ast.Member) and source.target in (None, _THIS) and not scope.many:
         code = compiler.step(scope.this, source)
         return Result("answer", compiler.out.assign(f"bool({code})" if first else f"not {code}"))
     found = compiler.out.fresh()

@@ -37,7 +37,7 @@ def equal_text(items: Items, text: str) -> Answer:
         item = items[0]
         if item.__class__ is str:
             return item == text
-        if (own := getattr(item, "text", None)) is not None:
+        if item.__class__ is not dict and (own := getattr(item, "text", None)) is not None:
             return bool(own == text)
         return equal_items(item, text)
     return False if items else None
@@ -57,6 +57,8 @@ def equal_items(left: Any, right: Any) -> Answer:
     left, right = plain(left), plain(right)
     if left.__class__ is str and right.__class__ is str:
         return left == right or _equal_as_moments(left, right)
+    if left is None or right is None:
+        return None
     if left.__class__ is bool or right.__class__ is bool:
         return left is right
     if isinstance(left, _NUMBERS) and isinstance(right, _NUMBERS):
@@ -190,6 +192,8 @@ def order_items(left: Any, right: Any) -> int | None:
     left, right = plain(left), plain(right)
     if left.__class__ is str and right.__class__ is str:
         return _order_texts(left, right)
+    if left is None or right is None:
+        return None
     if _is_number(left) and _is_number(right):
         return int(left > right) - int(left < right)
     if left.__class__ is Temporal or right.__class__ is Temporal:
@@ -200,8 +204,6 @@ def order_items(left: Any, right: Any) -> int | None:
     if first_quantity is not None and second_quantity is not None:
         values = units.comparable_values(first_quantity, second_quantity)
         return None if values is None else (values[0] > values[1]) - (values[0] < values[1])
-    if getattr(left, "value", left) is None or getattr(right, "value", right) is None:
-        return None
     raise EvaluationError("a comparison needs two numbers, texts, dates, times or quantities")
 
 

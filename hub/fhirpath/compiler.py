@@ -13,7 +13,7 @@ from typing import Any, Literal
 from hub.fhirpath import ast
 from hub.fhirpath.calls import COMPILED, STREAMED, check_type, compile_call, stream_call
 from hub.fhirpath.forms import Body, Result, Scope
-from hub.fhirpath.typing_needs import choice_key, uses
+from hub.fhirpath.typing_needs import Choice, choice_key, uses
 from hub.fhirpath.writer import Writer
 
 _MOST_LOOPS = 12
@@ -131,7 +131,7 @@ class Compiler:
 
     def member(self, node: ast.Node, scope: Scope) -> Result:
         assert isinstance(node, ast.Member)
-        if node.target is None and not scope.many:
+        if node.target in (None, ast.This("this")) and not scope.many:
             return Result("items", self.step(scope.this, node))
         found = self.out.fresh()
         self.out.line(f"{found} = []")
@@ -144,6 +144,9 @@ class Compiler:
 
     def step(self, item: str, node: ast.Member) -> str:
         """Code of one item's children."""
+        if isinstance(node, Choice):
+            names = (self.out.constant(text) for text in (node.name, node.stem, node.kind))
+            return f"choice_kids({item}, {', '.join(names)})"
         begins = node.target is None and node.name[:1].isupper()
         return f"{'start' if begins else 'kids'}({item}, {self.out.constant(node.name)})"
 

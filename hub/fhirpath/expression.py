@@ -71,7 +71,7 @@ class Expression:
         return ask
 
     def _compiled(self, mode: Mode) -> Callable[..., Any]:
-        compiler = Compiler(self._functions, self._budget, self.typed)
+        compiler = Compiler(self._functions, self._budget, self.typed or mode == "items")
         try:
             return compiler.whole(self.tree, mode).function(NO_ENVIRONMENT)
         except WrongCall as error:

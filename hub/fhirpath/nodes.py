@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Protocol, runtime_checkable
 
+from hub.fhirpath.choices import CHOICES
 from hub.fhirpath.quantity import Quantity, from_fhir
 from hub.fhirpath.temporal import Temporal, parse_clock, parse_moment
 from hub.fhirpath.types import types
@@ -32,27 +33,6 @@ class Tree(Protocol):
 
 
 SCALARS = frozenset((str, int, bool, Decimal, float, Temporal, Quantity, type(None)))
-
-_TYPES = (
-    "Address Age Annotation Attachment CodeableConcept Coding ContactDetail ContactPoint Contributor Count "
-    "DataRequirement Distance Dosage Duration Expression HumanName Identifier Meta Money ParameterDefinition "
-    "Period Quantity Range Ratio Reference RelatedArtifact SampledData Signature Timing TriggerDefinition "
-    "UsageContext base64Binary boolean canonical code date dateTime decimal id instant integer markdown oid "
-    "positiveInt string time unsignedInt uri url uuid"
-)
-_NAMES = (
-    "abatement additive age allowed amount answer asNeeded author born bounds characteristic chargeItem code "
-    "collected content created date deceased defaultValue definingSubstance definition detail diagnosis dose "
-    "doseNumber due effective entity event example fastingStatus fixed identified indication item "
-    "legallyBinding location manufacturer maxValue medication minValue minimumVolume module multipleBirth "
-    "name occurred occurrence offset onset participantEffective pattern performed probability procedure product "
-    "quantity rate reported scheduled seriesDoses serviced source start statusReason studyEffective subject "
-    "substance target time timing topic used value when"
-)
-CHOICES: dict[str, dict[str, str]] = {
-    name: {name + kind[0].upper() + kind[1:]: kind for kind in _TYPES.split()} for name in _NAMES.split()
-}
-"""Choice elements such as `value`: element name → JSON name → type (every type; a superset is harmless)."""
 
 
 class Element:
@@ -196,20 +176,23 @@ class TypeInfo:
 
 def kids(node: Any, name: str) -> Items:
     """The children of one node under one name. This is the hot path of every expression."""
-    if node.__class__ is dict:
+    kind = node.__class__
+    if kind is dict:
         found = node.get(name)
         if found.__class__ is list:
-            return _with_nulls(node, name, found) if None in found else found
+            if (found and found[0].__class__ is dict) or None not in found:
+                return found
+            return _with_nulls(node, name, found)
         if found is not None:
             return (found,)
         return _missing(node, name)
-    if node.__class__ in SCALARS:
+    if kind in SCALARS:
         return ()
-    return node.children(name) if hasattr(node, "children") else _other_kids(node, name)
-
-
-def _other_kids(node: Any, name: str) -> Items:
-    return kids(dict(node), name) if isinstance(node, Mapping) else ()
+    try:
+        children = node.children
+    except AttributeError:
+        return kids(dict(node), name) if isinstance(node, Mapping) else ()
+    return children(name)  # type: ignore[no-any-return]
 
 
 def _missing(node: dict[str, Any], name: str) -> Items:
@@ -233,6 +216,34 @@ def _with_nulls(node: dict[str, Any], name: str, found: list[Any]) -> Items:
     ]
 
 
+def choice_kids(node: Any, key: str, name: str, kind: str) -> Items:
+    """`name.ofType(kind)` over plain JSON: the member `key`, or an ordinary member of that shape."""
+    if node.__class__ is not dict:
+        return [item for item in kids(node, name) if _SHAPES.get(item.__class__) == kind]
+    if key in node or "_" + key in node:
+        return kids(node, key)
+    found = node.get(name)
+    if found is None:
+        return ()
+    return [item for item in kids(node, name) if _has_shape(item, kind)]
+
+
+def _has_shape(item: Any, kind: str) -> bool:
+    if item.__class__ is dict:
+        return kind[0].isupper()
+    if item.__class__ is str:
+        return kind[0].islower() and kind not in (
+            "boolean",
+            "integer",
+            "decimal",
+            "positiveInt",
+            "unsignedInt",
+        )
+    if item.__class__ is int:
+        return kind in ("integer", "decimal", "positiveInt", "unsignedInt")
+    return _SHAPES.get(item.__class__) == kind
+
+
 _ABSTRACT = frozenset(("Resource", "DomainResource"))
 
 
@@ -248,15 +259,17 @@ def start(node: Any, name: str) -> Items:
 
 
 def plain(item: Any) -> Any:
-    """The value to compute with: str, bool, int, Decimal, Temporal, Quantity; else the node itself."""
+    """The value to compute with: str, bool, int, Decimal, Temporal, Quantity, else the node itself.
+
+    None for a node without a value: a primitive that has extensions only, an empty HL7 v2 field.
+    """
     if item.__class__ in SCALARS:
         return item
     if item.__class__ is Element:
         return item.system()
     if item.__class__ is dict:
         return item
-    text = getattr(item, "text", None)
-    return item if text is None else text
+    return getattr(item, "text", item)
 
 
 def quantity_of(item: Any) -> Quantity | None:

@@ -12,7 +12,7 @@ from hub.fhirpath import arithmetic, ast, compare
 from hub.fhirpath.arithmetic import single
 from hub.fhirpath.errors import EvaluationError, TooCostly
 from hub.fhirpath.functions import collections, fhir
-from hub.fhirpath.nodes import Element, Items, TypeInfo, kids, plain, start, unwrap, wrap
+from hub.fhirpath.nodes import Element, Items, TypeInfo, choice_kids, kids, plain, start, unwrap, wrap
 from hub.fhirpath.quantity import UCUM, Quantity
 from hub.fhirpath.temporal import Temporal
 from hub.fhirpath.types import SYSTEM_TYPES, is_a
@@ -165,10 +165,11 @@ def outsider(function: Callable[..., Any]) -> Callable[..., Items]:
 
 
 def sorted_items(items: Items, keys: list[tuple[Items, ...]], descending: tuple[bool, ...]) -> Items:
-    """Items by their keys, the first key first; an empty key sorts before all others."""
+    """Items by their keys, the first key first; an empty key comes first in either direction."""
     places = list(range(len(items)))
     for column in reversed(range(len(descending))):
         places.sort(key=lambda place: _SortKey(keys[place][column]), reverse=descending[column])
+        places.sort(key=lambda place: len(keys[place][column]) > 0)
     return [items[place] for place in places]
 
 
@@ -227,6 +228,7 @@ def meter(budget: int) -> Callable[[int], None]:
 
 NAMESPACE: dict[str, Any] = {
     "kids": kids,
+    "choice_kids": choice_kids,
     "start": start,
     "equal": compare.equal,
     "equal_text": compare.equal_text,

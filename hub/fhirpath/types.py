@@ -47,7 +47,10 @@ class Defined:
 
     def _child(self, owner: str, name: str) -> str | None:
         element = self._members(owner).get(name)
-        return None if element is None or element.choice or not element.types else element.types[0]
+        if element is None or element.choice or not element.types:
+            return None
+        kind = element.types[0]
+        return "string" if kind.startswith("http://hl7.org/fhirpath/") else kind
 
     def _choices(self, owner: str, name: str) -> Mapping[str, str] | None:
         element = self._members(owner).get(name)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from hub.fhirpath import ast
+from hub.fhirpath.choices import CHOICES
 from hub.fhirpath.functions import REGISTRY
-from hub.fhirpath.nodes import CHOICES
 
 
 def parts(node: ast.Node) -> Iterator[ast.Node]:
@@ -38,8 +38,15 @@ def type_argument(node: ast.Node) -> ast.TypeName | None:
     return None
 
 
-def choice_key(node: ast.Node) -> ast.Member | None:
-    """`value.ofType(Quantity)` and `(value as Quantity)` as the member `valueQuantity`, else None."""
+class Choice(ast.Member, frozen=True):
+    """`value.ofType(Quantity)` as the member `name` = `valueQuantity`, of choice `stem` and type `kind`."""
+
+    stem: str = ""
+    kind: str = ""
+
+
+def choice_key(node: ast.Node) -> Choice | None:
+    """`value.ofType(Quantity)` and `(value as Quantity)` as a JSON member, else None."""
     match node:
         case ast.TypeOperation(operator="as", operand=ast.Member() as member, type=wanted):
             pass
@@ -53,7 +60,7 @@ def choice_key(node: ast.Node) -> ast.Member | None:
     key = member.name + wanted.name[:1].upper() + wanted.name[1:]
     if wanted.namespace not in ("", "FHIR") or CHOICES.get(member.name, {}).get(key) != wanted.name:
         return None
-    return ast.Member(member.target, key)
+    return Choice(member.target, key, member.name, wanted.name)
 
 
 def needs_types(node: ast.Node) -> bool:

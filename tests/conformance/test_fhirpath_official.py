@@ -1,8 +1,8 @@
 """The official FHIRPath suite for R4, read from the folder that HUB_TEST_DATA names.
 
 A test of the suite passes if its outputs come out, in order where order is asked for, or if an `invalid` one
-raises. What does not pass is listed in `MISSES`, each with its reason; a miss that starts to pass must leave the
-table, so the number can only go up.
+raises (or, for a semantic error, is found by `check`). What does not pass is listed in `MISSES`, with its
+reason; one that starts to pass must leave the table, so the number can only go up.
 """
 
 from __future__ import annotations
@@ -17,15 +17,22 @@ from typing import Any, NamedTuple
 import pytest
 from lxml import etree
 
-from hub import fhirpath, r4
+from hub import clock, fhirpath, r4
 from hub.fhirpath.functions.conversion import to_text
 from hub.fhirpath.functions.fhir import type_of
-from hub.fhirpath.nodes import plain
+from hub.fhirpath.nodes import plain, unwrap
 
 FOLDER = Path(os.environ.get("HUB_TEST_DATA", "/nowhere")) / "fhir-r4" / "fhirpath"
 FHIR = "{http://hl7.org/fhir}"
 
-MISSES: dict[str, str] = {}
+_MINUTES = (
+    "the suite fills missing minutes of an upper boundary with 00; the last moment of 08 is 08:59:59.999"
+)
+MISSES: dict[str, str] = {
+    "testPlusDate19": "the suite drops a tenth of a second; the specification keeps it",
+    "HighBoundaryDateTimeMillisecond1": _MINUTES,
+    "HighBoundaryDateTimeMillisecond3": _MINUTES,
+}
 
 
 class Case(NamedTuple):
@@ -130,12 +137,21 @@ def problem(case: Case, trees: dict[str, Any]) -> str:
     if case.input not in trees:
         trees[case.input] = load(case.input)
     context = trees[case.input]
-    env = {"resource": context, "rootResource": context}
+    env = {"resource": context, "rootResource": context, "now": clock.now()}
     try:
         expression = fhirpath.compile(case.expression)
-        items = [bool(expression(context, env))] if case.predicate else expression.items(context, env)
+        complaints = fhirpath.check(case.expression, context["resourceType"]) if context else ()
+        if complaints:
+            return "" if case.invalid else f"check() complains: {complaints}"
+        items = expression.items(context, env)
+        if (
+            expression(context, env) != unwrap(items)
+            or expression.first(context, env) != (unwrap(items) or [None])[0]
+        ):
+            return f"the three ways of asking disagree about {case.expression!r}"
     except (fhirpath.InvalidExpression, fhirpath.EvaluationError) as error:
         return "" if case.invalid else f"{type(error).__name__}: {error}"
+    items = [bool(items)] if case.predicate else items
     if case.invalid:
         return f"{case.invalid} error expected, got {items}"
     wanted = [(kind.lower(), text) for kind, text in case.outputs]
@@ -154,7 +170,8 @@ def test_official_suite() -> None:
     for case in cases():
         total += 1
         if found := problem(case, trees):
-            failed[case.name] = f"{case.expression!r}: {found}"
+            name = case.name if case.name not in failed else f"{case.name} (again)"
+            failed[name] = f"{case.expression!r}: {found}"
     new = {name: text for name, text in failed.items() if name not in MISSES}
     print(f"\nofficial FHIRPath suite: {total - len(failed)} of {total} pass")
     assert not new, "\n".join(f"{name}  {text}" for name, text in new.items())

@@ -86,9 +86,11 @@ def _moment_boundary(value: Temporal, digits: int | None, upper: bool) -> Tempor
     if upper and start == 0 and count >= 3 and len(value.parts) < 3:
         parts = (*parts[:2], _days(parts[0], parts[1]), *parts[3:])
     kind = value.kind
+    if start == 0 and count < 4:
+        return Temporal("Date", parts)
     moment = Temporal(kind, parts, offset=value.offset)
-    if digits != sizes[-1] or kind == "Date":
-        return msgspec.structs.replace(moment, offset=None) if count < 4 else moment
+    if digits != sizes[-1]:
+        return moment
     open_ended = upper and not value.digits
     nanos = 999_000_000 if open_ended else value.nanos
     offset = value.offset

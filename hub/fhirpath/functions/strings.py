@@ -6,11 +6,12 @@ import base64
 import binascii
 import html
 import json
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-import regex  # type: ignore[import-untyped]
+import regex
 
 from hub.fhirpath.arithmetic import single
 from hub.fhirpath.errors import EvaluationError, TooCostly
@@ -62,8 +63,8 @@ def _replace_matches(text: str, expression: str, substitution: str) -> str:
         return text
     pattern = _pattern(expression)
     template: str = regex.sub(r"\$(\d+|\{\w+\})", _group_reference, substitution.replace("\\", "\\\\"))
-    replaced: str = _timed(lambda: pattern.sub(template, text, timeout=MATCH_SECONDS))
-    return bounded_text(replaced)
+    replaced = _timed(lambda: pattern.sub(template, text, timeout=MATCH_SECONDS))
+    return bounded_text(str(replaced))
 
 
 def _group_reference(match: Any) -> str:
@@ -100,7 +101,8 @@ def _unescape(text: str, target: str) -> str | None:
     if target == "html":
         return html.unescape(text)
     try:
-        return str(json.loads(f'"{text}"')) if target == "json" else None
+        escaped = re.sub(r'(\\.)|"', lambda match: match[1] or '\\"', text)
+        return str(json.loads(f'"{escaped}"')) if target == "json" else None
     except ValueError:
         return None
 
@@ -128,7 +130,7 @@ def _decode(text: str, form: str) -> str | None:
 def _join(items: Items, _: Environment, separator: Items = ()) -> Items:
     if not items:
         return ()
-    texts = [plain(item) for item in items]
+    texts = [text for item in items if (text := plain(item)) is not None]
     if any(text.__class__ is not str for text in texts):
         raise EvaluationError("join() needs texts")
     return (bounded_text((single(separator) or "").join(texts)),)
