@@ -90,6 +90,7 @@ class Simulator(HttpSimulator):
         self._infcode_as_text = infcode_as_text
         self._numbers_as_text = numbers_as_text
         self._charset = charset
+        self._fund_sum_includes_account = fund_sum_includes_account
         self._paths = dict(paths or {})
         self._x_tif, self._x_ca = x_tif, x_ca
         self._postponed: list[tuple[str, float]] = []
@@ -99,6 +100,32 @@ class Simulator(HttpSimulator):
         """persons, visits, settlements (each with msgid, amounts and whether it was reversed), fenced."""
         with self.lock:
             return self._books.plain()
+
+    def channel(self) -> dict[str, Any]:
+        """The keys of a `[channels.NAME]` table by which an adapter reaches this insurer.
+
+        They hold what a claim from a small clinic may leave open: who treated, where, and for what kind
+        of care (med_type 11, which needs no chronic-disease entitlement).
+        """
+        table: dict[str, Any] = {
+            "base_url": self.address,
+            "opter": "D001",
+            "opter_name": "测试经办",
+            "med_type": "11",
+            "doctor_code": "D370502000009",
+            "doctor_name": "测试村医",
+            "department_code": "A02",
+            "fixmedins_name": "测试卫生室",
+            "fund_sum_includes_account": self._fund_sum_includes_account,
+            "oinfno": self._transactions.rules.oinfno,
+        }
+        if self._paths:
+            table |= {"routing": "path per transaction", "paths": self._paths}
+        if self._x_tif is not None:
+            table |= {"security": "x-tif", "x_tif_paasid": self._x_tif[0], "x_tif_token": self._x_tif[1]}
+        if self._x_ca is not None:
+            table |= {"security": "x-ca", "x_ca_key": self._x_ca[0], "x_ca_secret": self._x_ca[1]}
+        return table
 
     def _time(self) -> datetime:
         return to_datetime(self.clock()).astimezone(CHINA)
