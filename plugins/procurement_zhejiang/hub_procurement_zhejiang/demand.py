@@ -23,7 +23,8 @@ from hub.hookspecs import Operation, OperationContext
 BASE = "https://sanyi-hub.org/fhir"
 DRUG = f"{BASE}/CodeSystem/nhsa-drug"
 LISTS = f"{BASE}/CodeSystem/list"
-TASKS = f"{BASE}/CodeSystem/task"
+TASKS = f"{BASE}/CodeSystem/task-code"
+INPUTS = f"{BASE}/CodeSystem/task-input"
 PLAN = f"{BASE}/sid/demand-plan"
 LINE = f"{BASE}/sid/hosp-purc-detl-id"
 LEDGER = "demand-ledger"
@@ -256,7 +257,7 @@ def _task(found: Demand) -> Json:
         "focus": {"reference": f"List/{found.plan.lower()}"},
         "input": [
             {
-                "type": _concept(TASKS, "demand-line"),
+                "type": _concept(INPUTS, "demand-line"),
                 "valueReference": {
                     "reference": f"SupplyRequest/{own.lower()}",
                     "identifier": {"system": LINE, "value": own},
