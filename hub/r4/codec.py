@@ -144,7 +144,7 @@ def _duplicated(body: bytes) -> bool:
 
 
 def _suspicious(body: bytes) -> bool:
-    """Signs of what structs cannot see: an empty object, escaped control characters, the whole number `-0`."""
+    """Signs of what structs cannot see: an empty object, escaped control characters, a whole number `-0`."""
     return bool(_EMPTY(body) or _CONTROL(body) or _MINUS_ZERO(body))
 
 

@@ -116,8 +116,8 @@ class _Walk:
         name = node.get("resourceType")
         where = path or (wanted or "")
         if not isinstance(name, str) or not definitions.is_type(name):
-            given = f"{name!r} is no R4 resource type" if isinstance(name, str) else "missing"
-            yield _issue("structure", where, f"resourceType: {given if len(given) < 80 else 'unknown'}")
+            given = f"{_shown(name)} is no R4 resource type" if isinstance(name, str) else "missing"
+            yield _issue("structure", where, f"resourceType: {given}")
             return
         if wanted and name != wanted:
             yield _issue("structure", where, f"resourceType: expected {wanted}, found {name}")
@@ -317,4 +317,4 @@ def _json_type(value: Any) -> str:
 
 
 def _shown(key: str) -> str:
-    return key if re.fullmatch(r"_?[A-Za-z0-9]{1,64}", key) else "(unreadable name)"
+    return key if re.fullmatch(r"_?[A-Za-z][A-Za-z0-9]{0,63}", key) else "(unreadable name)"

@@ -39,6 +39,8 @@ def date_range(text: str, zone: tzinfo) -> tuple[int, int]:
     length = len(text)
     if length > 10:
         return _instant_range(text, zone)
+    if length not in (4, 7, 10) or text[4:5] not in ("", "-"):
+        raise ValueError("no date: expected 2026, 2026-02 or 2026-02-01")
     if length == 10:
         start = datetime(int(text[:4]), int(text[5:7]), int(text[8:]), tzinfo=zone)
         try:

@@ -101,8 +101,8 @@ def address_text(text: Rows, n: int, value: Any) -> None:
 
 def local(reference: str, base: str) -> str:
     """A reference as the index keeps it: relative below our own base, without its version."""
-    if reference.startswith(base):
-        reference = reference[len(base) :].lstrip("/")
+    if reference.startswith(base) and reference[len(base) : len(base) + 1] == "/":
+        reference = reference[len(base) + 1 :]
     version = reference.find("/_history/")
     return reference if version < 0 else reference[:version]
 
