@@ -12,6 +12,8 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -20,7 +22,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
-from hub import channels, clock, content, conversations, mapping, plugins
+from hub import channels, clock, content, conversations, mapping, plugins, timeline
 from hub.api import admin, health, outcome
 from hub.api.endpoint import unavailable
 from hub.api.exchange import Api
@@ -82,7 +84,7 @@ class Hub:
             zone=self.settings.zone,
             base_url=self.settings.fhir_base,
             clock=self.now,
-            address=self.settings.fhir_base.removesuffix("/fhir"),
+            address=address(self.settings),
         )
         try:
             self._wire(documents)
@@ -102,7 +104,7 @@ class Hub:
         store.changed.append(self.conversations.stored)
         rules = Rules(found.rules)
         self.understanding = understanding(self.settings, self.mappings, rules, store)
-        self.elsewhere = Elsewhere(partial(understanding_elsewhere, self.settings))
+        self.elsewhere = Elsewhere(partial(recipe, self.settings))
         self.pipeline = Pipeline(
             store, self.understanding, self.elsewhere, self.conversations, metrics=self.metrics
         )
@@ -135,7 +137,6 @@ class Hub:
         alone = not self.store.postgres
         await self.backlog.start(alone=alone)
         await self.delivery.start(alone=alone)
-        await self.backlog.start(alone=not self.store.postgres)
         for name, channel in self._channels.items():
             if channel.state != "paused":
                 await self._run(name)
@@ -225,6 +226,18 @@ class Hub:
         if not await self.delivery.replay(delivery):
             raise Conflict(f"delivery {delivery} is {row.state}, not a dead letter")
 
+    async def journey(self, prescription: str) -> list[dict[str, Any]]:
+        steps = await timeline.journey(self.store, prescription)
+        return [
+            {
+                "when": clock.to_datetime(one.at).astimezone(self.store.zone).isoformat(timespec="seconds"),
+                "step": one.step,
+                "system": one.system,
+                "resource": one.resource,
+            }
+            for one in steps
+        ]
+
     def _channel(self, name: str) -> Channel:
         if name not in self._channels:
             known = ", ".join(sorted(self._channels)) or "none"
@@ -259,12 +272,10 @@ class Hub:
             await self.fhir(scope, receive, send)
 
 
-def recipe(settings: Settings) -> Understanding:
-    """What another process needs to map long messages by the same settings."""
-    mappings = mapping.load(content.mapping_folders(settings))
-    bench = Bench(settings.zone, settings.fhir_base)
-    rules = Rules(plugins.load().rules)
-    return Understanding(bench, mappings, rules, hub_key=settings.key_bytes, canonical=settings.canonical)
+def address(settings: Settings) -> str:
+    """Where this hub answers, for the commands that look for it."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{settings.port}"
 
 
 def mapping_folders(settings: Settings) -> list[Path]:
@@ -272,16 +283,17 @@ def mapping_folders(settings: Settings) -> list[Path]:
     return [content.mappings(), *(settings.folder / one for one in settings.mappings)]
 
 
+def recipe(settings: Settings) -> Understanding:
+    """What another process needs to map long messages by the same settings; it has no store."""
+    bench = Bench(settings.zone, settings.fhir_base)
+    return understanding(
+        settings, mapping.load(mapping_folders(settings)), Rules(plugins.load().rules), bench
+    )
+
+
 def understanding(settings: Settings, mappings: mapping.Mappings, rules: Rules, bench: Any) -> Understanding:
     """How this hub maps and validates; `bench` says zone, base and what is stored already."""
     return Understanding(bench, mappings, rules, hub_key=settings.key_bytes, canonical=settings.canonical)
-
-
-def understanding_elsewhere(settings: Settings) -> Understanding:
-    """The same in another process, which has no store."""
-    bench = Bench(settings.zone, settings.fhir_base)
-    rules = Rules(plugins.load().rules)
-    return understanding(settings, mapping.load(mapping_folders(settings)), rules, bench)
 
 
 def create_app(
@@ -304,7 +316,7 @@ def create_app(
     app = FastAPI(
         title=settings.name,
         description="Operators' and plugin routes. FHIR R4 is at /fhir; /fhir/metadata describes it.",
-        version=health.version("sanyi-hub"),
+        version=version("sanyi-hub"),
         lifespan=lifespan,
         redirect_slashes=False,
     )

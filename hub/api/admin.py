@@ -154,6 +154,11 @@ def _deliveries(routes: APIRouter, desk: Desk) -> None:
 
 
 def _hub(routes: APIRouter, desk: Desk) -> None:
+    @routes.get("/journeys/{prescription}", tags=["hub"])
+    async def journey(prescription: str) -> JsonRow:
+        """What happened to one prescription: when, who, what, which resource."""
+        return {"prescription": prescription, "steps": await desk.journey(prescription)}
+
     @routes.get("/adapters", tags=["hub"])
     async def adapters() -> JsonRow:
         """Installed adapters and plugins, the FAILED ones with the reason."""

@@ -26,10 +26,10 @@ class Disconnected(Exception):
     """The client went away before the body was complete; nobody is left to answer."""
 
 
-class Head(msgspec.Struct):
+class Head(msgspec.Struct, rename="camel"):
     """The two members that decide where a resource goes."""
 
-    resourceType: str = ""
+    resource_type: str = ""
     id: str | None = None
 
 
@@ -96,8 +96,8 @@ def of_any(body: bytes) -> Head:
 def of_type(body: bytes, type_name: str) -> Head:
     """Check the body and that it is a resource of the type in the URL."""
     found = of_any(body)
-    if found.resourceType != type_name:
-        said = "has no resourceType" if not found.resourceType else "is of another type"
+    if found.resource_type != type_name:
+        said = "has no resourceType" if not found.resource_type else "is of another type"
         issue = Issue(code="invalid", diagnostics=f"the URL says {type_name}, the body {said}")
         raise BadRequest(issues=[issue])
     return found

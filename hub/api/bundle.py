@@ -13,29 +13,29 @@ from hub import clock
 from hub.api.exchange import Parameters
 
 
-class Request(msgspec.Struct, kw_only=True):
+class Request(msgspec.Struct, kw_only=True, rename="camel"):
     """Bundle.entry.request."""
 
     method: str = ""
     url: str = ""
-    ifNoneMatch: str = ""
-    ifModifiedSince: str = ""
-    ifMatch: str = ""
-    ifNoneExist: str = ""
+    if_none_match: str = ""
+    if_modified_since: str = ""
+    if_match: str = ""
+    if_none_exist: str = ""
 
 
-class Entry(msgspec.Struct, kw_only=True):
+class Entry(msgspec.Struct, kw_only=True, rename="camel"):
     """Bundle.entry of a request bundle; the resource is its text as it came."""
 
-    fullUrl: str = ""
+    full_url: str = ""
     resource: msgspec.Raw = msgspec.Raw(b"")
     request: Request | None = None
 
 
-class Bundle(msgspec.Struct, kw_only=True):
+class Bundle(msgspec.Struct, kw_only=True, rename="camel"):
     """A batch or transaction as it comes in."""
 
-    resourceType: str = ""
+    resource_type: str = ""
     type: str = ""
     entry: list[Entry] = []
 

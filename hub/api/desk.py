@@ -61,3 +61,7 @@ class Desk(Protocol):
     async def replay_delivery(self, delivery: int) -> None:
         """Send a dead letter again; NotFound, Conflict when it is none."""
         ...
+
+    async def journey(self, prescription: str) -> list[dict[str, Any]]:
+        """Every step of a prescription, oldest first: when, step, system, resource; NotFound."""
+        ...

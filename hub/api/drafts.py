@@ -6,6 +6,7 @@ from hub.api import outcome, references
 from hub.api.auditing import recorded
 from hub.api.exchange import Answer, Api, Ask, Parameters
 from hub.api.outcome import BadRequest
+from hub.audit import Action
 from hub.errors import Issue, PreconditionFailed
 from hub.store import resources
 from hub.store.backend import Tx
@@ -27,7 +28,7 @@ def draft(api: Api, body: bytes, type_name: str, id: str, owner: str) -> Draft:
 
 async def record(tx: Tx, ask: Ask, written: Written) -> None:
     """The audit row of a write, in its transaction."""
-    action = (
+    action: Action = (
         "delete" if written.change == "deleted" else "create" if written.change == "created" else "update"
     )
     target = f"{written.type}/{written.id}"

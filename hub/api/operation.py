@@ -14,7 +14,8 @@ from hub.api.exchange import Answer, Api, Ask, Interaction, Parameters
 from hub.api.outcome import BadRequest
 from hub.errors import Issue, NotFound, NotSupported
 from hub.store import resources
-from hub.store.search import parse_query, search
+from hub.store.parsing import parse_query
+from hub.store.search import search
 
 PAGE = 500
 MOST = 100_000
@@ -75,7 +76,7 @@ def _parameters(ask: Ask) -> dict[str, Any]:
             {"name": name, "valueString": value} for name, value in ask.query if not name.startswith("_")
         ]
         return {"resourceType": "Parameters", "parameter": given} if given else {"resourceType": "Parameters"}
-    if body.of_any(ask.body).resourceType != "Parameters":
+    if body.of_any(ask.body).resource_type != "Parameters":
         raise BadRequest(
             issues=[Issue(code="invalid", diagnostics="an operation takes a Parameters resource")]
         )

@@ -44,7 +44,7 @@ def read(content: bytes) -> Bundle:
         bundle = _bundle.decode(content)
     except msgspec.ValidationError as error:
         raise BadRequest(issues=[Issue(code="structure", diagnostics=f"not a Bundle: {error}")]) from error
-    if bundle.resourceType != "Bundle":
+    if bundle.resource_type != "Bundle":
         raise BadRequest(
             issues=[Issue(code="invalid", diagnostics="expected a Bundle", expression="resourceType")]
         )
@@ -79,7 +79,7 @@ def step(api: Api, outer: Ask, index: int, entry: Entry) -> Step:
     _conditions(ask, request)
     if request.method in ("POST", "PUT") and not ask.body and not ask.name and not _is_search(segments):
         raise _bad("required", f"a {request.method} needs a resource", f"{place}.resource")
-    return Step(index=index, ask=ask, path=segments, full_url=entry.fullUrl)
+    return Step(index=index, ask=ask, path=segments, full_url=entry.full_url)
 
 
 def _is_search(segments: list[str]) -> bool:
@@ -113,11 +113,11 @@ def _address(ask: Ask, segments: list[str], place: str) -> None:
 
 
 def _conditions(ask: Ask, request: Request) -> None:
-    if request.ifMatch:
-        ask.if_match = negotiation.etag(request.ifMatch, "ifMatch")
-    if request.ifNoneMatch:
-        ask.if_none_match = negotiation.none_match(request.ifNoneMatch)
-    ask.if_none_exist = request.ifNoneExist.strip().lstrip("?")
+    if request.if_match:
+        ask.if_match = negotiation.etag(request.if_match, "ifMatch")
+    if request.if_none_match:
+        ask.if_none_match = negotiation.none_match(request.if_none_match)
+    ask.if_none_exist = request.if_none_exist.strip().lstrip("?")
 
 
 def _bad(code: str, text: str, expression: str) -> BadRequest:

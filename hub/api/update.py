@@ -45,7 +45,7 @@ async def conditional_update(api: Api, ask: Ask) -> Answer:
 
 def check_id(head: Head, id: str) -> None:
     """The body carries the id of the URL, and it can be one."""
-    place = f"{head.resourceType}.id"
+    place = f"{head.resource_type}.id"
     if not body.is_id(id):
         text = "an id has 1 to 64 characters: letters, digits, - and ."
         raise BadRequest(issues=[Issue(code="value", diagnostics=text, expression=place)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def main() -> None:
-    """Run the command line and exit: 0 good, 1 the thing checked is bad, 2 usage or set-up, 3 not reachable."""
+    """Run and exit: 0 good, 1 what was checked is bad, 2 usage or set-up, 3 not reachable."""
     from hub.cli.commands import run
 
     raise SystemExit(run())

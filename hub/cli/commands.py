@@ -87,10 +87,8 @@ def run(arguments: list[str] | None = None) -> int:
 
 def exit_code(error: HubError) -> int:
     """2 for settings, 3 where something does not answer, 1 for everything that was checked and is bad."""
-    if (
-        isinstance(error, NotReachable)
-        or (isinstance(error.__cause__, OSError)
-        and _is_network(error.__cause__))
+    if isinstance(error, NotReachable) or (
+        isinstance(error.__cause__, OSError) and _is_network(error.__cause__)
     ):
         return 3
     return 2 if isinstance(error, Misconfigured) else 1
@@ -139,12 +137,13 @@ def simulate(
     options: Annotated[list[str] | None, typer.Argument(help="options as name=value")] = None,
     listen: Annotated[str, typer.Option(help="host:port; port 0 takes a free one")] = "127.0.0.1:0",
     scene: Annotated[str, typer.Option(help="play this scene once and end")] = "",
+    with_: Annotated[list[str] | None, typer.Option("--with", help="name=value for the scene")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run the simulator that an adapter ships."""
     from hub.cli.simulate import simulate
 
-    _end(simulate(kind, options or [], listen, scene, as_json=as_json))
+    _end(simulate(kind, options or [], listen, scene, with_ or [], as_json=as_json))
 
 
 @app.command()

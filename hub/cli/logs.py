@@ -15,7 +15,12 @@ from types import TracebackType
 
 from hub.errors import HubError
 
-_KNOWN = frozenset(vars(logging.LogRecord("", 0, "", 0, "", None, None))) | {"message", "asctime", "taskName"}
+_KNOWN = frozenset(vars(logging.LogRecord("", 0, "", 0, "", None, None))) | {
+    "message",
+    "asctime",
+    "taskName",
+    "color_message",
+}
 _QUERY = re.compile(r"\?[^\s\"]*")
 _PLAIN = re.compile(r"[\w./:@+-]+")
 

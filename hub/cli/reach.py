@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 
 from hub import settings as settings_file
+from hub.app import address, create_app
 from hub.cli.commands import NotReachable
 from hub.errors import Conflict, HubError, InvalidMessage, NotFound
 from hub.settings import Settings
@@ -57,8 +58,6 @@ async def admin(config: Path | None) -> AsyncIterator[Admin]:
         async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=TIMEOUT_SECONDS) as client:
             yield Admin(client)
         return
-    from hub.app import create_app
-
     app = create_app(settings, run_channels=False)
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app)
@@ -78,7 +77,7 @@ async def running(settings: Settings) -> str:
                 f"the database is open in process {owner.pid}, which does not say where it answers"
             )
         return owner.url
-    return await _answering(f"http://{settings.host}:{settings.port}")
+    return await _answering(address(settings))
 
 
 async def _answering(url: str) -> str:
