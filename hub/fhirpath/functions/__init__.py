@@ -6,7 +6,7 @@ collection. Functions whose arguments are evaluated per item (`where`, `select` 
 
 from __future__ import annotations
 
-from hub.fhirpath.functions import collections, conversion, dates, fhir, math, strings
+from hub.fhirpath.functions import collections, conversion, dates, fhir, math, narrative, strings
 from hub.fhirpath.functions.signature import Entry
 
 REGISTRY: dict[str, Entry] = {
@@ -15,5 +15,6 @@ REGISTRY: dict[str, Entry] = {
     **dates.FUNCTIONS,
     **fhir.FUNCTIONS,
     **math.FUNCTIONS,
+    **narrative.FUNCTIONS,
     **strings.FUNCTIONS,
 }

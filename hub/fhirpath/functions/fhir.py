@@ -140,8 +140,9 @@ def _comparable(value: Any, other: Any) -> bool:
 
 FUNCTIONS: dict[str, Entry] = {
     "extension": Entry(_extension, 1, 1, typed=True),
-    "hasValue": Entry(_has_value, 0, 0, typed=True),
-    "getValue": Entry(_get_value, 0, 0, typed=True),
+    "hasExtension": Entry(lambda items, env, url: (bool(_extension(items, env, url)),), 1, 1, typed=True),
+    "hasValue": Entry(_has_value, 0, 0),
+    "getValue": Entry(_get_value, 0, 0),
     "resolve": Entry(_resolve, 0, 0),
     "type": Entry(lambda items, _: [type_of(item) for item in items], 0, 0, typed=True),
     "conformsTo": Entry(_conforms_to, 1, 1, typed=True),

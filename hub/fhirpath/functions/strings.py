@@ -62,13 +62,13 @@ def _replace_matches(text: str, expression: str, substitution: str) -> str:
     if not expression:
         return text
     pattern = _pattern(expression)
-    template: str = regex.sub(r"\$(\d+|\{\w+\})", _group_reference, substitution.replace("\\", "\\\\"))
+    template = regex.sub(r"\$(\d+|\{\w+\})", _group_reference, substitution.replace("\\", "\\\\"))
     replaced = _timed(lambda: pattern.sub(template, text, timeout=MATCH_SECONDS))
     return bounded_text(str(replaced))
 
 
 def _group_reference(match: Any) -> str:
-    return "\\g<" + match[1].strip("{}") + ">"
+    return f"\\g<{match[1].strip('{}')}>"
 
 
 def bounded_text(text: str) -> str:
