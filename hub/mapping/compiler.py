@@ -41,11 +41,11 @@ class Made(NamedTuple):
 
 
 class Compiled(msgspec.Struct, frozen=True):
-    """The functions of one document: `map` (source, env, run) for the body, the others for single values."""
+    """The functions of one document, each (source, env, run): the body, and the scope of the counter."""
 
     text: str
     map: Build
-    values: dict[str, Build]
+    counter: Build | None
 
 
 def compile_document(document: Document, *, base: str, fast: bool = True) -> Compiled:
@@ -87,30 +87,34 @@ class _Compiler:
         root = self.document.root
         kind = "message" if self.document.format == "hl7v2" else "any"
         scope = Scope(source="S", kind=kind, root_kind=kind)
-        functions = ["build"]
         self.emit("def build(S, E, R):")
         self.depth = 1
         self.emit("M = S")
         self.bindings(root.entries.get("let"), scope)
-        self.facts(root.entries.get("facts"), scope)
         if self.document.direction == "out":
             self.outward(root, scope)
+            self.emit("return out")
         else:
+            if "event_time" in root.entries:
+                self.emit(f"R.event_time = {self.leaf(root.entries['event_time'], JSON, scope).code}")
+            self.facts(root.entries.get("facts"), scope)
             self.resources(root.entries.get("resources"), scope)
-        self.emit("return None" if self.document.direction == "in" else "return out")
-        for key in ("event_time", "counter"):
-            if key in root.entries:
-                functions.append(key)
-                self.depth = 0
-                self.emit(f"def {key}(S, E, R):")
-                self.depth = 1
-                self.emit("M = S")
-                value = self.leaf(root.entries[key], JSON, Scope(source="S", kind=kind, root_kind=kind))
-                self.emit(f"return {value.code}")
+            self.emit("return None")
+        if "counter" in root.entries:
+            self.counter_scope(root, kind)
         text = "\n".join(self.lines) + "\n"
         space = {**_RUNTIME, **self.expressions.names}
         exec(compile(text, f"<mapping {self.document.name}>", "exec"), space)
-        return Compiled(text=text, map=space["build"], values={key: space[key] for key in functions})
+        return Compiled(text=text, map=space["build"], counter=space.get("counter"))
+
+    def counter_scope(self, root: Fields, kind: str) -> None:
+        scope = Scope(source="S", kind=kind, root_kind=kind)
+        self.depth = 0
+        self.emit("def counter(S, E, R):")
+        self.depth = 1
+        self.emit("M = S")
+        self.bindings(root.entries.get("let"), scope)
+        self.emit(f"return {self.leaf(root.entries['counter'], JSON, scope).code}")
 
     def bindings(self, node: Node | None, scope: Scope) -> None:
         """`let` and `$let`."""
@@ -705,6 +709,7 @@ def _fact(run: runtime.Run, key: str, items: list[Any]) -> None:
 
 _RUNTIME: dict[str, Any] = {
     "NULL": runtime.NULL,
+    "below": runtime.below,
     "fact": _fact,
     "hl": runtime.hl,
     "hl_nodes": runtime.hl_nodes,

@@ -140,8 +140,12 @@ class Expressions:
             return Fast(repr(folded))
         if isinstance(tree, ast.Literal) and isinstance(tree.value, int) and not isinstance(tree.value, bool):
             return Fast(repr(tree.value), "int")
+        if isinstance(tree, ast.Nothing):
+            return Fast("None")
         if isinstance(tree, ast.Variable):
             known = scope.locals.get(tree.name)
+            if known is None and tree.name == "system":
+                return Fast("R.context.system")
             if known is None or known.kind == "any":
                 return None
             return Fast(known.value, "int" if known.kind == "int" else "str", known.sure)
@@ -159,7 +163,8 @@ class Expressions:
             return None
         if tree.operator == "|":
             name = self._temporary()
-            return Fast(f"({name} if ({name} := {left.code}) is not None else {right.code})", "any", False)
+            kind = left.kind if left.kind == right.kind else "any"
+            return Fast(f"({name} if ({name} := {left.code}) is not None else {right.code})", kind, False)
         if left.kind == right.kind == "int" and tree.operator == "+":
             return Fast(f"({left.code} + {right.code})", "int")
         if tree.operator == "&":
@@ -275,6 +280,8 @@ class Expressions:
             if tree.operator == "=":
                 return self._equal(tree.left, tree.right, scope)
             return None
+        if isinstance(tree, ast.Call) and tree.name == "matches" and tree.target is not None:
+            return self._matches(tree, scope)
         if isinstance(tree, ast.Call) and tree.target is not None and not tree.arguments:
             if tree.name == "not":
                 inner = tree.target
@@ -286,6 +293,17 @@ class Expressions:
                 word = "is not" if tree.name == "exists" else "is"
                 return f"({target.code} {word} None)" if target and not _concatenates(tree.target) else None
         return None
+
+    def _matches(self, tree: ast.Call, scope: Scope) -> str | None:
+        assert tree.target is not None
+        target, pattern = self._one(tree.target, scope), tree.arguments[0]
+        if target is None or target.kind != "str" or not isinstance(pattern, ast.Literal):
+            return None
+        try:
+            search = self.constant(re.compile(str(pattern.value), re.DOTALL).search, "f")
+        except re.error:
+            return None
+        return f"({search}({target.code} or '') is not None)" if pattern.value else None
 
     def _segment(self, tree: ast.Node, scope: Scope) -> Fast | None:
         """`IN1.exists()`."""
@@ -323,6 +341,9 @@ class Expressions:
             while isinstance(root, ast.Member):
                 names.insert(0, root.name)
                 root = root.target
+            here = root is None or (isinstance(root, ast.This) and root.name == "this")
+            if here and scope.kind in ("segment", "part") and all(name.isdigit() for name in names):
+                return f"below({scope.source}, {', '.join(repr(name) for name in names)})"
             source = scope.source if root is None else "M" if _is_message(root) else None
             if source is None or not self._is_group(root, scope) or not _SEGMENT.fullmatch(names[0]):
                 return None
@@ -395,13 +416,21 @@ def _depth(tree: ast.Node | None) -> int:
     return depth
 
 
-def _alternatives(tree: ast.Node) -> tuple[str, list[str]] | None:
+def _alternatives(tree: ast.Node) -> tuple[str, list[str | None]] | None:
     """`$this.5 = 'PI' or $this.5 = 'MR'` → ("5", ["PI", "MR"])."""
     if isinstance(tree, ast.Binary) and tree.operator == "or":
         left, right = _alternatives(tree.left), _alternatives(tree.right)
         if left and right and left[0] == right[0]:
             return left[0], left[1] + right[1]
         return None
+    if (
+        isinstance(tree, ast.Call)
+        and tree.name == "empty"
+        and isinstance(tree.target, ast.Member)
+        and isinstance(tree.target.target, ast.This)
+        and tree.target.name.isdigit()
+    ):
+        return tree.target.name, [None]
     if (
         isinstance(tree, ast.Binary)
         and tree.operator == "="

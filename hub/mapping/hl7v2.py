@@ -192,7 +192,7 @@ class Segment:
         separator = self.message.separators.repetition
         return bool(separator) and number < len(fields) and separator in fields[number]
 
-    def matching(self, number: int, component: int, wanted: frozenset[str]) -> Iterator[int]:
+    def matching(self, number: int, component: int, wanted: frozenset[str | None]) -> Iterator[int]:
         """The repetitions of a field whose `component` is one of `wanted`."""
         for index, raw in enumerate(self.repetitions(number)):
             if raw and self._atom(raw, component, 1, number) in wanted:

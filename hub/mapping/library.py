@@ -109,13 +109,11 @@ class Mapping:
         for warning in getattr(tree, "warnings", ()):
             run.issues.append(Issue(severity="warning", code="value", diagnostics=warning))
         compiled.map(tree, run.env, run)
-        event_time = compiled.values.get("event_time")
-        moment = _micros(event_time(tree, run.env, run), run.zone) if event_time else 0
         return Mapped(
             resources=run.resources,
             issues=run.issues,
             facts=run.facts,
-            event_time=moment,
+            event_time=_micros(run.event_time, run.zone),
             kind=tree.header().kind if isinstance(tree, hl7v2.Hl7Message) else next(iter(self.kinds), self.name),
             unmapped=run.unmapped,
             mapping_hash=self.hash,
@@ -132,12 +130,11 @@ class Mapping:
     def counter_scope(self, source: Any, context: Context) -> str:
         """What the durable counter behind %delivery.number counts for; empty: the channel."""
         compiled, run = self._run(context)
-        counter = compiled.values.get("counter")
-        if counter is None:
+        if compiled.counter is None:
             return ""
         tree = self.read(source, context)
         run.env["message"] = [tree]
-        found = counter(tree, run.env, run)
+        found = compiled.counter(tree, run.env, run)
         return "" if found is None else str(found)
 
     def render(self, source: Any, context: Context) -> Rendered:

@@ -116,7 +116,7 @@ class Slow:
 class Run:
     """One message on its way through one mapping."""
 
-    __slots__ = ("base", "context", "env", "facts", "issues", "keys", "maps", "name", "resources", "seen", "tags",
+    __slots__ = ("base", "context", "env", "event_time", "facts", "issues", "maps", "name", "resources", "seen", "tags",
                  "unmapped", "where", "zone")  # fmt: skip
 
     def __init__(self, name: str, base: str, maps: Mapping[str, ConceptMap], context: Context) -> None:
@@ -132,7 +132,7 @@ class Run:
         self.tags: list[str] = []
         self.resources: list[MappedResource] = []
         self.seen: dict[tuple[str, str], MappedResource] = {}
-        self.keys: dict[str, Any] = {}
+        self.event_time: Any = None
         self.facts: dict[str, Any] = {}
         self.where = name
 
@@ -331,7 +331,7 @@ def hl_nodes(group: Group, segment_id: str, *path: int) -> list[Part]:
 
 
 def hl_where(
-    group: Group, segment_id: str, field: int, component: int, wanted: frozenset[str], target: int, sub: int = 1
+    group: Group, segment_id: str, field: int, component: int, wanted: frozenset[str | None], target: int, sub: int = 1
 ) -> str | None:
     """The text of component `target` in the first repetition whose `component` is one of `wanted`."""
     for segment in group.of(segment_id):
@@ -348,6 +348,14 @@ def inner(part: Part | None, *path: str) -> str | None:
         found = part.children(name) if part is not None else []
         part = found[0] if found else None
     return part.text if part is not None else None
+
+
+def below(node: Any, *path: str) -> list[Part]:
+    """The nodes below a segment or a part."""
+    found: list[Any] = [node]
+    for name in path:
+        found = [child for one in found for child in one.children(name)]
+    return found
 
 
 def txt(items: Sequence[Any]) -> Any:

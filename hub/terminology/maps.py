@@ -46,7 +46,7 @@ class ConceptMap:
     def _add(self, row: dict[str, str], base: str, where: str) -> None:
         source, system = row["source"], row.get("source_system", "")
         target = Target(
-            code=row["code"],
+            code=row["code"].replace("%base", base),
             display=row.get("display", ""),
             system=row.get("system", "").replace("%base", base),
             equivalence=row.get("equivalence", ""),
