@@ -64,7 +64,10 @@ def bundle(number: int = 0, **claim: Any) -> dict[str, Any]:
         "prescription": {"reference": "urn:uuid:00000000-0000-4000-8000-000000000002"},
         "insurance": [{"sequence": 1, "focal": True, "coverage": {"display": "城乡居民基本医疗保险"}}],
         "diagnosis": [
-            {"sequence": 1, "diagnosisCodeableConcept": {"coding": [{"code": "I10.x00x002", "display": "高血压"}]}}
+            {
+                "sequence": 1,
+                "diagnosisCodeableConcept": {"coding": [{"code": "I10.x00x002", "display": "高血压"}]},
+            }
         ],
         "item": items,
         "total": {"value": Decimal("120.00"), "currency": "CNY"},
@@ -202,10 +205,15 @@ async def test_what_a_claim_lacks_is_said_and_nothing_is_sent(tmp_path: Path) ->
     async with scene(tmp_path, doctor_code="", department_code="") as hub:
         await hub.post(bundle())
         for _ in range(200):
-            rows = (await hub.client.get("/admin/deliveries", params={"state": "refused"})).json()["deliveries"]
+            rows = (await hub.client.get("/admin/deliveries", params={"state": "refused"})).json()[
+                "deliveries"
+            ]
             if rows:
                 break
             await asyncio.sleep(0.05)
-        assert "input.data.atddr_no is missing; it comes from: identifier of the Practitioner" in rows[0]["error"]
+        assert (
+            "input.data.atddr_no is missing; it comes from: identifier of the Practitioner"
+            in rows[0]["error"]
+        )
         assert "input.data.dept_code is missing" in rows[0]["error"]
         assert hub.insurer.books()["visits"] == []
