@@ -54,11 +54,11 @@ def test_what_is_unsafe_to_show_is_found(content: str) -> None:
 
 def test_entities_are_not_followed() -> None:
     assert unsafe('<!DOCTYPE div [<!ENTITY a SYSTEM "file:///etc/hostname">]>' + div("&a;"))
-    assert unsafe("<div>a</div>").startswith("txt-1: one div")
+    assert unsafe("<div>a</div>")
 
 
 @pytest.mark.parametrize(
-    "content", ['<a href="#x">a</a>', '<a href="Patient/1">a</a>', '<img src="#pic" alt="a"/>']
+    "content", ["&nbsp;a", '<a href="#x">a</a>', '<a href="Patient/1">a</a>', '<img src="#pic" alt="a"/>']
 )
 def test_harmless_links_are_allowed(content: str) -> None:
     assert not unsafe(div(content))
