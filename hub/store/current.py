@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 from sqlalchemy import bindparam, func, select
 
-from hub import r4
 from hub.store.backend import Row, Tx
 from hub.store.keys import NONE, Packed, unpack
+from hub.store.locking import identifier_keys
 from hub.store.memory import Head
 from hub.store.names import name_key, type_number
 from hub.store.statements import statement
@@ -99,9 +99,7 @@ async def _lock(tx: Tx, drafts: Sequence[Draft]) -> None:
     keys: set[int] = set()
     for one in drafts:
         keys.add(name_key(one.type, one.id))
-        parameter = r4.search_parameter(one.type, "identifier")
-        if parameter is not None:
-            keys.update(key for number, key in one.index(tx).equal if number == parameter.number and key)
+        keys |= identifier_keys(one.body)
     await tx.lock(keys)
 
 

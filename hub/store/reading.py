@@ -129,6 +129,24 @@ async def get(reader: Reader, type: str, id: str) -> Stored | None:
     return await _first(reader, _GET, type_number(type), id)
 
 
+_GET_MANY = statement(
+    select(head),
+    postgres=_GET.postgres.partition("WHERE")[0]
+    + "JOIN unnest($1::smallint[], $2::text[]) u(type, id) ON u.type = head.type AND u.id = head.id",
+)
+
+
+async def get_many(reader: Reader, names: Sequence[tuple[str, str]]) -> list[Stored]:
+    """The current versions of those (type, id) that exist, deletions among them; in no order."""
+    if not names:
+        return []
+    if reader.postgres:
+        types, ids = [type_number(name[0]) for name in names], [name[1] for name in names]
+        return [_stored(row) for row in await reader.rows(_GET_MANY, types, ids)]
+    found = [await get(reader, *name) for name in names]
+    return [one for one in found if one is not None]
+
+
 async def version(reader: Reader, type: str, id: str, number: int) -> Stored | None:
     """One version by its number, or None."""
     current = await get(reader, type, id)

@@ -20,6 +20,7 @@ from hub.store.keys import NONE, Packed, pack, packed
 from hub.store.memory import Head
 from hub.store.names import CHANGE_NUMBER, Change, type_number
 from hub.store.reading import Stored, changes, get, history, superseded, version
+from hub.store.search import resolve
 
 __all__ = [
     "Draft", "Stored", "Written", "changes", "delete", "draft", "get", "history", "put", "put_all", "resolve",
@@ -290,16 +291,3 @@ async def delete(
     written = Written(type, id, head.pid, head.version, head.updated, "deleted", b"")
     await _tell(tx, [written])
     return written
-
-
-async def resolve(tx: Tx, type: str, params: Sequence[tuple[str, str]]) -> list[str]:
-    """The ids that search criteria select, at most two of them, certain until the commit.
-
-    The keys of the criteria are locked first, so that no other unit stores a match meanwhile.
-    """
-    from hub.store.criteria import parse_query
-    from hub.store.search import search_ids
-
-    query = parse_query(type, list(params))
-    await tx.lock(query.lock_keys(tx))
-    return await search_ids(tx, query, limit=2)
