@@ -37,7 +37,7 @@ def lock_keys(query: Query, reader: Reader) -> set[int]:
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
     keys = {int.from_bytes(digest, "big", signed=True)}
     for one in query.asked:
-        if one.parameter.code == "identifier" and one.chain is None and not one.modifier:
+        if one.parameter.code == "identifier" and not one.chain and not one.modifier:
             for value in one.values:
                 system, code = parts_of_token(value)
                 if code is not None:

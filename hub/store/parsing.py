@@ -106,10 +106,11 @@ def _chained(
         raise wrong(name, f"{parameter.code} is no reference and cannot be followed")
     if depth > 3:
         raise wrong(name, "chains are followed four steps at most")
-    targets = [target] if target else [t for t in parameter.targets if _knows(t, rest)]
-    if len(targets) != 1:
-        raise wrong(name, f"say which type is meant, as in {parameter.code}:Patient.{rest}"[:200])
-    return Asked(parameter, "", values, Chained(targets[0], _asked(targets[0], rest, values, depth + 1)))
+    targets = [target] if target else [t for t in parameter.targets or r4.TYPES if _knows(t, rest)]
+    if not targets or target not in ("", *r4.TYPES):
+        raise wrong(name, "no type it leads to has this parameter", "not-supported")
+    chain = tuple(Chained(one, _asked(one, rest, values, depth + 1)) for one in targets)
+    return Asked(parameter, "", values, chain)
 
 
 def _knows(type_name: str, rest: str) -> bool:

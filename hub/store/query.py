@@ -15,12 +15,12 @@ class InvalidSearch(NotSupported):
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """One criterion: any of `values`, escapes still in them; `chain` asks something of the target."""
+    """One criterion: any of `values`, escapes still in them; `chain` asks something of the target, by type."""
 
     parameter: r4.SearchParameter
     modifier: str
     values: tuple[str, ...]
-    chain: Chained | None = None
+    chain: tuple[Chained, ...] = ()
 
 
 class Chained(msgspec.Struct, frozen=True):

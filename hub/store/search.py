@@ -15,7 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 from hub import r4
-from hub.errors import NotSupported
+from hub.errors import Issue, NotSupported
 from hub.store.backend import Reader, Row, Tx
 from hub.store.compiling import condition, updated
 from hub.store.conditions import Condition, Equal, Ids, Keyed, Range, Text
@@ -110,7 +110,7 @@ async def search_ids(reader: Reader, query: Query, *, limit: int, recheck: bool 
         return []
     plan = await _plan(reader, query, conditions, "")
     if recheck:
-        plan.exact = [one for one in query.asked if one.chain is None]
+        plan.exact = [one for one in query.asked if not one.chain]
     return [one.id for one in await _collect(reader, plan, None, limit)]
 
 
@@ -147,12 +147,13 @@ async def _conditions(reader: Reader, query: Query) -> list[Condition] | None:
 
 async def _chained(reader: Reader, asked: Asked) -> Equal:
     """A chain, from its far end: the references that lead to what matches there."""
-    assert asked.chain is not None
-    far = Query(asked.chain.type, asked=[asked.chain.asked])
-    ids = await search_ids(reader, far, limit=MAX_CHAINED + 1)
-    if len(ids) > MAX_CHAINED:
-        raise NotSupported(f"{asked.parameter.code}.…: more than {MAX_CHAINED} {far.type} match; narrow it")
-    keys = [r4.hash_reference(f"{far.type}/{id}") for id in ids]
+    keys: list[int] = []
+    for one in asked.chain:
+        ids = await search_ids(reader, Query(one.type, asked=[one.asked]), limit=MAX_CHAINED + 1)
+        keys += [r4.hash_reference(f"{one.type}/{id}") for id in ids]
+        if len(keys) > MAX_CHAINED:
+            text = f"{asked.parameter.code}: more than {MAX_CHAINED} {one.type} resources match; narrow it"
+            raise NotSupported(issues=[Issue(code="too-costly", diagnostics=text)])
     return Equal(asked.parameter.number, padded(keys))
 
 

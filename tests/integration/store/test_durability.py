@@ -1,0 +1,150 @@
+"""What happens when the disk or the process fails."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from hub.errors import Retryable
+from hub.store import Store, Tx, insert_into, open_store, statement
+from hub.store.flow import counter
+from hub.store.resources import get, put
+from tests.integration.store.samples import patient
+
+_ADD = insert_into(counter)
+_ALL = statement(select(counter.c.scope).order_by(counter.c.scope))
+
+
+def _adding(name: str) -> Any:
+    async def work(tx: Tx) -> None:
+        await tx.run(_ADD, name, 1)
+
+    return work
+
+
+class _NoSpace:
+    """A connection whose COMMIT fails."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, *args: Any) -> Any:
+        if sql == "COMMIT":
+            raise sqlite3.OperationalError("database or disk is full")
+        return self._connection.execute(sql, *args)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+
+async def test_a_failed_commit_fails_its_whole_batch(sqlite_url: str) -> None:
+    store: Any = await open_store(sqlite_url)
+    real = store._writer
+
+    async def storing(tx: Tx) -> None:
+        await put(tx, patient(tx, "lost"))
+
+    store._writer = _NoSpace(real)
+    results = await asyncio.gather(
+        store.write(_adding("a")), store.write(storing), store.write(_adding("b")), return_exceptions=True
+    )
+    assert [type(one) for one in results] == [Retryable] * 3
+    store._writer = real
+    assert await store.rows(_ALL) == []
+    assert await get(store, "Patient", "lost") is None
+    await store.write(storing)
+    assert (await get(store, "Patient", "lost")) is not None
+    await store.close()
+
+
+async def test_a_unit_may_await_nothing_but_its_transaction(sqlite_url: str) -> None:
+    store = await open_store(sqlite_url)
+
+    async def sleeping(tx: Tx) -> None:
+        await tx.run(_ADD, "x", 1)
+        await asyncio.sleep(0)
+
+    with pytest.raises(RuntimeError, match="await"):
+        await store.write(sleeping)
+    assert await store.rows(_ALL) == []
+    await store.close()
+
+
+async def test_a_cancelled_caller_stops_nobody_else(store: Store) -> None:
+    task = asyncio.create_task(store.write(_adding("cancelled")))
+    other = asyncio.create_task(store.write(_adding("other")))
+    await asyncio.sleep(0)
+    task.cancel()
+    await other
+    assert ("other",) in await store.rows(_ALL)
+
+
+async def test_synchronous_full_is_set(sqlite_url: str) -> None:
+    store: Any = await open_store(sqlite_url)
+    assert store._writer.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert store._writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    await store.close()
+
+
+_WRITER = """
+import asyncio, sys
+from hub.store import open_store, insert_into
+from hub.store.flow import counter
+ADD = insert_into(counter)
+async def main():
+    store = await open_store(sys.argv[1])
+    async def one(start):
+        for number in range(start, 10**9, 8):
+            async def work(tx):
+                await tx.run(ADD, f"{number:09}", 1)
+            await store.write(work)
+            print(number, flush=True)
+    await asyncio.gather(*(one(start) for start in range(8)))
+asyncio.run(main())
+"""
+
+
+async def test_kill_9_loses_nothing_that_was_answered(database_url: str, tmp_path: Path) -> None:
+    writer = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _WRITER, database_url, stdout=asyncio.subprocess.PIPE
+    )
+    assert writer.stdout is not None
+    answered: list[int] = []
+    while len(answered) < 200:
+        answered.append(int(await writer.stdout.readline()))
+    os.kill(writer.pid, signal.SIGKILL)
+    answered += [int(line) for line in (await writer.stdout.read()).splitlines() if line]
+    await writer.wait()
+    store = await open_store(database_url)
+    kept = {int(row[0]) for row in await store.rows(_ALL)}
+    assert set(answered) <= kept
+    await store.close()
+
+
+async def test_two_hubs_on_one_postgres_lose_no_update(postgres_url: str) -> None:
+    first, second = await open_store(postgres_url), await open_store(postgres_url)
+
+    async def write(store: Store, id: str, number: int) -> None:
+        async def work(tx: Tx) -> None:
+            await put(tx, patient(tx, "shared", multipleBirthInteger=number))
+            await put(tx, patient(tx, id))
+
+        await store.write(work)
+
+    await asyncio.gather(
+        *(write(store, f"{name}{n}", n * 2 + at)
+          for n in range(20) for at, (name, store) in enumerate((("a", first), ("b", second))))
+    )  # fmt: skip
+    stored = await get(first, "Patient", "shared")
+    assert stored is not None
+    assert stored.version == 40
+    await first.close()
+    await second.close()
