@@ -141,7 +141,8 @@ class _Compiler:
             items, kind = self.expressions.items(value, scope)
             self.emit(f"{local} = E[{key!r}] = {items}")
             node = f"({local}[0] if {local} else None)"
-            scope.locals[key] = Local(f"txt({local})", "part" if kind == "part" else "any", node, sure=False)
+            one = kind == "part" and self.expressions.at_most_one(value)
+            scope.locals[key] = Local(f"txt({local})", "part" if kind == "part" else "any", node, sure=one)
             return
         made = self.value(value, JSON, scope)
         self.emit(f"{local} = {made.code}")
@@ -716,6 +717,7 @@ _RUNTIME: dict[str, Any] = {
     "hl_only": runtime.hl_only,
     "hl_where": runtime.hl_where,
     "inner": runtime.inner,
+    "substring": runtime.substring,
     "text_of": runtime.text_of,
     "txt": runtime.txt,
 }

@@ -23,6 +23,15 @@ _SEGMENT = re.compile(r"[A-Z][A-Z0-9]{2}")
 _KEEPS_KIND = frozenset(("where", "first", "last", "tail", "skip", "take", "distinct", "single"))
 
 
+_TEXT_CALLS: dict[str, tuple[str, tuple[list[type], ...]]] = {
+    "replace": ("{0}.replace({1})", ([str, str],)),
+    "upper": ("{0}.upper()", ([],)),
+    "lower": ("{0}.lower()", ([],)),
+    "trim": ("{0}.strip()", ([],)),
+    "substring": ("substring({0}, {1})", ([int], [int, int])),
+}
+
+
 class Fast(NamedTuple):
     """Python text that yields one value or None. `kind` is str, int or any; `exact`: it can be compared."""
 
@@ -101,9 +110,10 @@ class Expressions:
         tree = self._parse(node)
         return self._one(tree, scope) if self.fast and _is_atomic(tree) else None
 
-    def reads_source(self, node: Scalar) -> bool:
-        """Whether the expression is more than a constant."""
-        return self.folded(node) is None
+    def at_most_one(self, node: Scalar) -> bool:
+        """Whether the expression ends in first()."""
+        tree = self._parse(node)
+        return isinstance(tree, ast.Call) and tree.name == "first"
 
     def _parse(self, node: Scalar) -> ast.Node:
         text = node.expression
@@ -138,8 +148,8 @@ class Expressions:
         folded = self._fold(tree)
         if folded is not None:
             return Fast(repr(folded))
-        if isinstance(tree, ast.Literal) and isinstance(tree.value, int) and not isinstance(tree.value, bool):
-            return Fast(repr(tree.value), "int")
+        if isinstance(tree, ast.Literal) and isinstance(tree.value, int):
+            return Fast(repr(tree.value), "bool" if isinstance(tree.value, bool) else "int")
         if isinstance(tree, ast.Nothing):
             return Fast("None")
         if isinstance(tree, ast.Variable):
@@ -183,7 +193,7 @@ class Expressions:
             if condition is None or any(branch is None for branch in branches):
                 return None
             codes = [branch.code for branch in branches if branch is not None] + ["None"]
-            kinds = {branch.kind for branch in branches if branch is not None}
+            kinds = {branch.kind for branch in branches if branch is not None and branch.code != "None"}
             return Fast(f"({codes[0]} if {condition} else {codes[1]})", kinds.pop() if len(kinds) == 1 else "any")
         if tree.target is None:
             return None
@@ -192,7 +202,23 @@ class Expressions:
             return found._replace(exact=True) if found else None
         if tree.name in SCALARS:
             return self._function(tree, scope)
+        if tree.name in _TEXT_CALLS:
+            return self._text_call(tree, scope)
         return None
+
+    def _text_call(self, tree: ast.Call, scope: Scope) -> Fast | None:
+        """FHIRPath's own functions over one text, with constant arguments."""
+        assert tree.target is not None
+        found = self._one(tree.target, scope)
+        arguments = [argument.value for argument in tree.arguments if isinstance(argument, ast.Literal)]
+        written, kinds = _TEXT_CALLS[tree.name]
+        if found is None or found.kind != "str" or len(arguments) != len(tree.arguments):
+            return None
+        if [type(argument) for argument in arguments] not in kinds:
+            return None
+        name = self._temporary()
+        call = written.format(name, ", ".join(map(repr, arguments)))
+        return Fast(f"({call} if ({name} := {found.code}) is not None else None)", "str", found.exact)
 
     def _function(self, tree: ast.Call, scope: Scope) -> Fast | None:
         assert tree.target is not None
@@ -335,6 +361,9 @@ class Expressions:
             start = tree.arguments[0]
             if source and isinstance(start, ast.Literal) and self._is_group(tree.target, scope):
                 return f"{source}.group({start.value!r})"
+        if isinstance(tree, ast.Call) and tree.name == "first" and tree.target is not None and not tree.arguments:
+            found = self._alternative_items(tree.target, scope)
+            return f"({found})[:1]" if found else None
         if isinstance(tree, ast.Member):
             names: list[str] = []
             root: ast.Node | None = tree
@@ -352,6 +381,13 @@ class Expressions:
             if all(name.isdigit() for name in names[1:]):
                 return f"hl_nodes({source}, {names[0]!r}, {', '.join(names[1:])})"
         return None
+
+    def _alternative_items(self, tree: ast.Node, scope: Scope) -> str | None:
+        """`A | B` where only the first one counts."""
+        if isinstance(tree, ast.Binary) and tree.operator == "|":
+            left, right = self._alternative_items(tree.left, scope), self._alternative_items(tree.right, scope)
+            return f"{left} or {right}" if left and right else None
+        return self._items(tree, scope)
 
     def _is_group(self, root: ast.Node | None, scope: Scope) -> bool:
         return (scope.kind if root is None else scope.root_kind) in ("message", "group")
@@ -403,10 +439,20 @@ def _is_atomic(tree: ast.Node) -> bool:
     if isinstance(tree, ast.Binary):
         return tree.operator in ("&", "+")
     if isinstance(tree, ast.Call):
+        if tree.name == "first" and not tree.arguments:
+            branches, rest = [], [tree.target]
+            while rest:
+                branch = rest.pop()
+                union = isinstance(branch, ast.Binary) and branch.operator == "|"
+                if isinstance(branch, ast.Binary) and union:
+                    rest += [branch.left, branch.right]
+                elif branch is not None:
+                    branches.append(branch)
+            return all(_is_atomic(branch) or _depth(branch) >= 3 for branch in branches)
         if tree.name == "iif":
             return all(_is_atomic(branch) or _depth(branch) >= 3 for branch in tree.arguments[1:])
-        return tree.name in SCALARS
-    return False
+        return tree.name in SCALARS or tree.name in _TEXT_CALLS
+    return isinstance(tree, ast.Variable) and tree.name == "system"
 
 
 def _depth(tree: ast.Node | None) -> int:

@@ -164,6 +164,13 @@ def usable(value: str, run: Run, check: str = "") -> str | None:
     return text
 
 
+def ordinal(value: str | int, run: Run, series: str) -> str:
+    """How often this value has now been asked for in this message under that name: `1`, `2` ..."""
+    key = (series, str(value))
+    run.counts[key] = run.counts.get(key, 0) + 1
+    return str(run.counts[key])
+
+
 SCALARS: dict[str, Scalar] = {
     "dateTime": date_time,
     "date": date,
@@ -175,6 +182,7 @@ SCALARS: dict[str, Scalar] = {
     "lookup": lookup,
     "idCardBirthDate": birth_date,
     "idCardGender": gender,
+    "ordinal": ordinal,
     "usable": usable,
 }
 """Functions over one value, by their name in expressions."""

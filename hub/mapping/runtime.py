@@ -116,7 +116,7 @@ class Slow:
 class Run:
     """One message on its way through one mapping."""
 
-    __slots__ = ("base", "context", "env", "event_time", "facts", "issues", "maps", "name", "resources", "seen", "tags",
+    __slots__ = ("base", "context", "counts", "env", "event_time", "facts", "issues", "maps", "name", "resources", "seen", "tags",
                  "unmapped", "where", "zone")  # fmt: skip
 
     def __init__(self, name: str, base: str, maps: Mapping[str, ConceptMap], context: Context) -> None:
@@ -133,6 +133,7 @@ class Run:
         self.resources: list[MappedResource] = []
         self.seen: dict[tuple[str, str], MappedResource] = {}
         self.event_time: Any = None
+        self.counts: dict[tuple[str, str], int] = {}
         self.facts: dict[str, Any] = {}
         self.where = name
 
@@ -215,7 +216,8 @@ class Run:
         return target.code or None
 
     def _unmapped(self, where: str, map_name: str, system: str, code: str, known: bool = False) -> None:
-        self.unmapped.append((map_name, system, code))
+        if (map_name, system, code) not in self.unmapped:
+            self.unmapped.append((map_name, system, code))
         self.where = where
         what = "is mapped inexactly by" if known else "is not in"
         kept = "" if known else "; the original coding is kept"
@@ -365,3 +367,10 @@ def txt(items: Sequence[Any]) -> Any:
         if value is not None and value != "":
             return value
     return None
+
+
+def substring(text: str, start: int, length: int | None = None) -> str | None:
+    """FHIRPath substring(): nothing where it starts outside the text."""
+    if not 0 <= start < len(text):
+        return None
+    return text[start:] if length is None else text[start : start + length]
