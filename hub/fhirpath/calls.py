@@ -244,9 +244,7 @@ def _typed_call(compiler: Compiler, node: ast.Call, scope: Scope) -> Result:
     name, items = compiler.out.constant(wanted), compiler.items(node.target or _THIS, scope)
     if node.name == "is":
         return Result("answer", compiler.out.assign(f"is_type({items}, {name})"))
-    return Result(
-        "items", compiler.out.assign(f"{'of_type' if node.name == 'ofType' else 'as_type'}({items}, {name})")
-    )
+    return Result("items", compiler.out.assign(f"of_type({items}, {name})"))
 
 
 def check_type(wanted: ast.TypeName) -> None:

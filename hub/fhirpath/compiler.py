@@ -16,8 +16,11 @@ from hub.fhirpath.forms import Body, Result, Scope
 from hub.fhirpath.typing_needs import Choice, choice_key, uses
 from hub.fhirpath.writer import Writer
 
-_MOST_LOOPS = 12
+_MOST_LOOPS = 9
 """Python allows twenty loops within each other; beyond this many a nested function starts anew."""
+
+_LONGEST_PATH = 8
+"""Steps of a path that become loops within each other; a longer path gathers a list in between."""
 
 
 class Compiler:
@@ -194,7 +197,7 @@ class Compiler:
         items = self.items(node.operand, scope)
         if node.operator == "is":
             return Result("answer", self.out.assign(f"is_type({items}, {wanted})"))
-        return Result("items", self.out.assign(f"as_type({items}, {wanted})"))
+        return Result("items", self.out.assign(f"of_type({items}, {wanted})"))
 
     def unary(self, node: ast.Node, scope: Scope) -> Result:
         assert isinstance(node, ast.Unary)
@@ -214,6 +217,14 @@ class Compiler:
         """
         if self.out.loops >= _MOST_LOOPS:
             self.loop(self.out.assign(self._apart(node, scope).code), body, leaving, in_loop)
+        elif isinstance(node, ast.Member) and node.target is not None and path_length(node) > _LONGEST_PATH:
+            steps = self.out.assign(self.items(node.target, scope))
+            self.loop(
+                steps,
+                lambda item, inside: self.loop(self.step(item, node), body, leaving, inside),
+                leaving,
+                in_loop,
+            )
         elif isinstance(node, ast.Member):
 
             def inner(item: str, inside: bool) -> None:
@@ -254,6 +265,15 @@ class Compiler:
     def choice(self, node: ast.Node) -> ast.Member | None:
         """`value.ofType(Quantity)` over plain JSON is simply the member `valueQuantity`."""
         return None if self.typed else choice_key(node)
+
+
+def path_length(node: ast.Node | None) -> int:
+    """How many loops within each other a path would become."""
+    length = 0
+    while isinstance(node, ast.Member) or (isinstance(node, ast.Call) and node.name in STREAMED):
+        node = node.target
+        length += 1
+    return length
 
 
 def streams(compiler: Compiler, node: ast.Node) -> bool:

@@ -76,7 +76,7 @@ class Expression:
             return compiler.whole(self.tree, mode).function(NO_ENVIRONMENT)
         except WrongCall as error:
             raise InvalidExpression(str(error), self.text, 0) from None
-        except (TooDeep, RecursionError):
+        except (TooDeep, RecursionError, SyntaxError, MemoryError):
             raise InvalidExpression("nested too deeply", self.text, 0) from None
 
     def check(self) -> None:

@@ -109,15 +109,12 @@ def is_type(items: Items, wanted: ast.TypeName) -> bool | None:
 
 
 def of_type(items: Items, wanted: ast.TypeName) -> Items:
-    """The items of exactly that type (or, for a resource, of one derived from it)."""
+    """The items of exactly that type (or, for a resource, of one derived from it).
+
+    `as` is the same: the specification wants an error for several items, but the invariants and search
+    parameters of R4 (dom-3, for one) apply it to collections.
+    """
     return [item for item in items if _is(item, wanted, exact=True)]
-
-
-def as_type(items: Items, wanted: ast.TypeName) -> Items:
-    """`items as Type`: one item, or nothing."""
-    if len(items) > 1:
-        raise EvaluationError("`as` needs one item, there are several")
-    return of_type(items, wanted)
 
 
 def _is(item: Any, wanted: ast.TypeName, *, exact: bool) -> bool:
@@ -261,7 +258,6 @@ NAMESPACE: dict[str, Any] = {
             results,
             is_type,
             of_type,
-            as_type,
             trace,
             timed,
             rooted,

@@ -29,7 +29,8 @@ _MINUTES = (
     "the suite fills missing minutes of an upper boundary with 00; the last moment of 08 is 08:59:59.999"
 )
 MISSES: dict[str, str] = {
-    "testPlusDate19": "the suite drops a tenth of a second; the specification keeps it",
+    "testPlusDate19": "the suite drops a tenth of a second, the specification keeps it",
+    "testFHIRPathAsFunction21": "`as` filters several items, as invariants of R4 (dom-3) need",
     "HighBoundaryDateTimeMillisecond1": _MINUTES,
     "HighBoundaryDateTimeMillisecond3": _MINUTES,
 }

@@ -16,13 +16,14 @@ from hub.fhirpath.nodes import Items, plain
 _XHTML = "{http://www.w3.org/1999/xhtml}"
 _XML = "{http://www.w3.org/XML/1998/namespace}"
 _ELEMENT_NAMES = """
-a abbr acronym area b big blockquote br caption cite code col colgroup dd dfn div dl dt em h1 h2 h3 h4 h5 h6 hr
-i img li map ol p pre q samp small span strong sub sup table tbody td tfoot th thead tr tt ul var
+a abbr acronym area b big blockquote br caption cite code col colgroup dd dfn div dl dt em h1 h2 h3
+h4 h5 h6 hr i img li map ol p pre q samp small span strong sub sup table tbody td tfoot th thead tr
+tt ul var
 """
 _ATTRIBUTE_NAMES = """
-accesskey abbr align alt axis border cellpadding cellspacing char charoff charset cite class colspan coords
-dir frame headers height href hreflang id idref ismap lang longdesc name nohref rel rev rowspan rules scope shape
-span src start style summary tabindex title type usemap valign width
+accesskey abbr align alt axis border cellpadding cellspacing char charoff charset cite class colspan
+coords dir frame headers height href hreflang id idref ismap lang longdesc name nohref rel rev
+rowspan rules scope shape span src start style summary tabindex title type usemap valign width
 """
 _ELEMENTS = frozenset(_XHTML + name for name in _ELEMENT_NAMES.split())
 _ATTRIBUTES = frozenset((*_ATTRIBUTE_NAMES.split(), _XML + "lang", _XML + "space"))
