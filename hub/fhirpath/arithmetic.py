@@ -23,7 +23,8 @@ Value = Any | None
 def single(items: Items) -> Any | None:
     """The one item as a value to compute with, None if empty; EvaluationError for several."""
     if len(items) == 1:
-        return plain(items[0])
+        item = items[0]
+        return item if item.__class__ is str else plain(item)
     if items:
         raise EvaluationError("one item is needed here, there are several")
     return None
@@ -42,6 +43,8 @@ def bounded(number: Number) -> Number | None:
 def calculate(operator: str, left: Items, right: Items) -> Value:
     """One arithmetic operator; None (empty) if a side is empty or there is no result (division by zero)."""
     first, second = single(left), single(right)
+    if first.__class__ is str and second.__class__ is str and operator in ("+", "&"):
+        return first + second
     if operator == "&":
         return _text(first) + _text(second)
     if first is None or second is None:
@@ -109,8 +112,6 @@ def _mixed(operator: str, left: Any, right: Any) -> Value:
     amount = quantity_of(right)
     if operator in ("+", "-") and amount is not None and (moment := _moment(left)) is not None:
         return _move(moment, amount, -1 if operator == "-" else 1)
-    if operator == "+" and left.__class__ is str and right.__class__ is str:
-        return left + right
     base = quantity_of(left)
     if (base is not None and (amount is not None or is_number(right))) or (
         amount is not None and is_number(left)

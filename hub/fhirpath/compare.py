@@ -189,6 +189,8 @@ def order(left: Items, right: Items) -> int | None:
 
 def order_items(left: Any, right: Any) -> int | None:
     """Two single items; EvaluationError if they are of kinds that do not compare."""
+    if left.__class__ is int and right.__class__ is int:
+        return int(left > right) - int(left < right)
     left, right = plain(left), plain(right)
     if left.__class__ is str and right.__class__ is str:
         return _order_texts(left, right)

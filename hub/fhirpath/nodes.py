@@ -106,6 +106,8 @@ def choice_of(owner: str, key: str) -> str | None:
 def wrap_all(found: Any, beside: Any, kind: str) -> list[Any]:
     """JSON below one name, as Elements; `beside` is its `_name` sibling."""
     if found.__class__ is list:
+        if beside is None:
+            return [element(value, kind) for value in found if value is not None]
         others = beside if beside.__class__ is list else [None] * len(found)
         return [
             element(value, kind, other)

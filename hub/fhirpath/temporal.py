@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -71,6 +72,7 @@ class Temporal(msgspec.Struct, frozen=True):
         return _UNITS[len(self.parts) - 1 + (3 if self.kind == "Time" else 0)]
 
 
+@lru_cache(maxsize=4096)
 def parse_moment(text: str, *, kind: Kind | None = None) -> Temporal | None:
     """A Date or DateTime from FHIR or FHIRPath text (without `@`); None if it is not one.
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 import re
 from html.entities import html5
 
-from lxml import etree
-
 from hub.fhirpath.functions.signature import Entry, Environment
 from hub.fhirpath.nodes import Items, plain
 
@@ -35,6 +33,8 @@ def is_allowed(text: str) -> bool:
     """One `<div>` of allowed elements and attributes, with something to read or see in it."""
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         return False
+    from lxml import etree
+
     parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
     try:
         root = etree.fromstring(_ENTITY.sub(_character, text).encode(), parser)
