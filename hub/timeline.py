@@ -16,7 +16,7 @@ from hub.clock import to_datetime
 from hub.conversations import references
 from hub.errors import NotFound
 from hub.store import Store, inbox, outbox, talks
-from hub.store.criteria import parse_query
+from hub.store.parsing import parse_query
 from hub.store.inbox import Kept
 from hub.store.resources import Stored, history
 from hub.store.search import search

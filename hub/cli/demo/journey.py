@@ -28,9 +28,9 @@ async def play(stage: Stage, say: Say) -> list[str]:
     first, other, third = PEOPLE[0], PEOPLE[1], PEOPLE[2]
     insurer.faults.add("lose-reply", "2207A")
     say(f"{HOSPITAL}: ADT^A04 and OMP^O09 over MLLP, a prescription for twelve weeks")
-    await county.act("visit", person=first, drug=(DRUG, DRUG_NAME), weeks=12)
+    await county.act("visit", person=first, weeks=12)
     say(f"{SECOND_HOSPITAL}: the same kind of messages in GB18030")
-    await second.act("visit", person=other, drug=(DRUG, DRUG_NAME), weeks=12)
+    await second.act("visit", person=other, weeks=12)
     say("village clinic: a FHIR transaction of Patient, MedicationRequest and Claim")
     await stage.post("/fhir", clinic_bundle(third, "RX-CLINIC-0001"))
     await settled(stage, 3, say)
