@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from hub.api import outcome, references
-from hub.api.auditing import recorded
+from hub.api.auditing import row
 from hub.api.exchange import Answer, Api, Ask, Parameters
 from hub.api.outcome import BadRequest
-from hub.audit import Action
+from hub.audit import Action, Audit
 from hub.errors import Issue, PreconditionFailed
+from hub.store import audit as table
 from hub.store import resources
 from hub.store.backend import Tx
 from hub.store.resources import Draft, Written
@@ -26,15 +27,17 @@ def draft(api: Api, body: bytes, type_name: str, id: str, owner: str) -> Draft:
     return made
 
 
-async def record(tx: Tx, ask: Ask, written: Written) -> None:
-    """The audit row of a write, in its transaction."""
+async def record(tx: Tx, ask: Ask, *written: Written) -> None:
+    """The audit rows of writes, in their transaction."""
+    await table.record(tx, [_row(tx, ask, one) for one in written])
+
+
+def _row(tx: Tx, ask: Ask, one: Written) -> Audit:
     action: Action = (
-        "delete" if written.change == "deleted" else "create" if written.change == "created" else "update"
+        "delete" if one.change == "deleted" else "create" if one.change == "created" else "update"
     )
-    target = f"{written.type}/{written.id}"
-    await recorded(
-        tx, ask.caller, action, target, detail=f"version {written.version}", status=status_of(written)
-    )
+    name, detail = f"{one.type}/{one.id}", f"version {one.version}"
+    return row(ask.caller, action, name, at=tx.now, detail=detail, status=status_of(one))
 
 
 def status_of(written: Written) -> int:

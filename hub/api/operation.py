@@ -14,8 +14,7 @@ from hub.api.exchange import Answer, Api, Ask, Interaction, Parameters
 from hub.api.outcome import BadRequest
 from hub.errors import Issue, NotFound, NotSupported
 from hub.store import resources
-from hub.store.parsing import parse_query
-from hub.store.search import search
+from hub.store.search import parse_query, search
 
 PAGE = 500
 MOST = 100_000

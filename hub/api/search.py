@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from hub.api import bundle, outcome
 from hub.api.exchange import Answer, Api, Ask, Interaction
-from hub.store.parsing import parse_query
-from hub.store.search import search
+from hub.store.search import parse_query, search
 
 CURSOR = "_cursor"
 

@@ -162,6 +162,7 @@ async def _run(api: Api, tx: Tx, outer: Plan) -> dict[int, Reply]:
     _check_overlap(plan.targets, plan)
     waiting = [step for step in plan.steps if step.ask.body and step.index not in replies]
     waiting.sort(key=lambda step: (ORDER[step.ask.method], step.ask.type, plan.targets[step.index]))
+    waiting = await _write_ready(tx, plan, waiting, replies)
     while waiting:
         later = [step for step in waiting if not await _write(api, tx, plan, step, replies, last=False)]
         if len(later) == len(waiting):
@@ -210,6 +211,21 @@ async def _find_all(api: Api, tx: Tx, plan: Plan, replies: dict[int, Reply]) -> 
                 plan.known[step.full_url] = f"{ask.type}/{target}"
 
 
+async def _write_ready(tx: Tx, plan: Plan, steps_: list[Step], replies: dict[int, Reply]) -> list[Step]:
+    """Write together what was drafted outside and has no condition of its own; the others come back."""
+    ready = [step for step in steps_ if step.index in plan.drafts and not _conditional_write(step.ask)]
+    written = await resources.put_all(tx, [plan.drafts[step.index] for step in ready])
+    if written:
+        await drafts.record(tx, ready[0].ask, *written)
+    for step, one in zip(ready, written, strict=True):
+        replies[step.index] = _reply(step, drafts.answer(step.ask, one))
+    return [step for step in steps_ if step.index not in replies]
+
+
+def _conditional_write(ask: Ask) -> bool:
+    return ask.if_match is not None or ask.if_none_match == "*"
+
+
 async def _write(api: Api, tx: Tx, plan: Plan, step: Step, replies: dict[int, Reply], *, last: bool) -> bool:
     """Write one entry; False while a conditional reference finds nothing and others may still bring it."""
     with _at(step):
@@ -220,7 +236,7 @@ async def _write(api: Api, tx: Tx, plan: Plan, step: Step, replies: dict[int, Re
                 return False
             draft = _draft(api, plan, step, found)
         ask = step.ask
-        must_not_exist = ask.method == "POST" or ask.if_none_match == "*"
+        must_not_exist = ask.if_none_match == "*"
         written: Written = await resources.put(
             tx, draft, if_match=ask.if_match, must_not_exist=must_not_exist
         )
