@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
 from sqlalchemy import bindparam, select
 
 from hub.audit import Audit
@@ -31,4 +30,4 @@ async def record(tx: Tx, rows: Sequence[Audit]) -> None:
 async def trail(reader: Reader, *, before: int = 2**62, count: int = 100) -> list[tuple[int, Audit]]:
     """The newest rows first, with their numbers; `before` is the last number of the page before."""
     found = await reader.rows(_LAST, before, count)
-    return [(row[0], msgspec.convert(dict(zip(_NAMES, row[1:], strict=True)), Audit)) for row in found]
+    return [(row[0], Audit(**dict(zip(_NAMES, row[1:], strict=True)))) for row in found]
