@@ -1,4 +1,4 @@
-"""Claims through a whole hub to the simulated insurer: one settlement each, whatever goes wrong on the way."""
+"""Claims through a whole hub to the simulated insurer: one settlement each, whatever goes wrong."""
 
 from __future__ import annotations
 
