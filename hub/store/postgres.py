@@ -38,6 +38,10 @@ _LOCK = "SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) k"
 _TRY = "SELECT bool_and(pg_try_advisory_xact_lock(k)) FROM unnest($1::bigint[]) k"
 
 
+_NO_WAITING = 0
+"""Among the held keys: something was written, so that further locks are only tried."""
+
+
 class _Contended(Exception):
     """Somebody holds a lock that this unit may not wait for now."""
 
@@ -127,6 +131,7 @@ class PostgresStore(Store):
         self._pool = pool
         self._waiting: deque[_Unit] = deque()
         self._committers: set[asyncio.Task[None]] = set()
+        self._busy = 0
         self._closing = False
 
     @classmethod
@@ -138,19 +143,17 @@ class PostgresStore(Store):
             max_size=COMMITTERS + READERS,
             connection_class=_Connection,
             statement_cache_size=1000,
-            server_settings={"application_name": "sanyi-hub", "jit": "off"},
+            server_settings={"application_name": "sanyi-hub", "jit": "off", "lock_timeout": "10s"},
         )
         return cls(pool, **options)
-
-    def announce(self, url: str) -> None:
-        """Several hubs may share a PostgreSQL database: there is no owner to name."""
 
     async def write(self, work: Work[T]) -> T:
         if self._closing:
             raise Retryable("The store is closed")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Unit(work, future))
-        if len(self._committers) < COMMITTERS:
+        if self._busy < COMMITTERS:
+            self._busy += 1
             task = asyncio.create_task(self._serve(), name="store-committer")
             self._committers.add(task)
             task.add_done_callback(self._committers.discard)
@@ -173,30 +176,38 @@ class PostgresStore(Store):
 
     async def _serve(self) -> None:
         """Take batches until nobody waits any more."""
-        while self._waiting:
-            share = -(-len(self._waiting) // max(1, COMMITTERS - len(self._committers) + 1))
-            units = [self._waiting.popleft() for _ in range(min(share, MAX_UNITS))]
-            batch = [unit for unit in units if not unit.future.cancelled()]
-            try:
-                async with self._pool.acquire() as connection:
-                    if len(batch) > 1 and await self._together(connection, batch):
-                        continue
+        try:
+            while self._waiting:
+                share = -(-len(self._waiting) // (COMMITTERS - self._busy + 1))
+                units = [self._waiting.popleft() for _ in range(min(share, MAX_UNITS))]
+                batch = [unit for unit in units if not unit.future.cancelled()]
+                try:
+                    await self._run(batch)
+                except _LOST as error:
                     for unit in batch:
-                        await self._alone(connection, unit)
-            except _LOST as error:
-                for unit in batch:
-                    unit.fail(Retryable(f"The database cannot be reached: {error}"))
-            except BaseException as error:
-                for unit in batch:
-                    unit.fail(error)
-                raise
+                        unit.fail(Retryable(f"The database cannot be reached: {error}"))
+                except Exception as error:
+                    for unit in batch:
+                        unit.fail(error)
+        finally:
+            self._busy -= 1
+
+    async def _run(self, batch: list[_Unit]) -> None:
+        async with self._pool.acquire() as connection:
+            if len(batch) > 1 and await self._together(connection, batch):
+                return
+            for unit in batch:
+                await self._alone(connection, unit)
 
     async def _together(self, connection: Any, batch: list[_Unit]) -> bool:
         """The whole batch in one transaction; False when any of it failed and nothing is stored."""
         held: set[int] = set()
         await connection.execute("BEGIN")
         try:
-            results = [await unit.work(PostgresTx(self, connection, held)) for unit in batch]
+            results = []
+            for unit in batch:
+                results.append(await unit.work(PostgresTx(self, connection, held)))
+                held.add(_NO_WAITING)
             await connection.execute("COMMIT")
         except Exception as error:
             await _rollback(connection, error)
@@ -210,6 +221,7 @@ class PostgresStore(Store):
     async def _alone(self, connection: Any, unit: _Unit) -> None:
         """One unit in its own transaction, again while others are in the way."""
         first: set[int] = set()
+        last: Exception | None = None
         for attempt in range(ATTEMPTS):
             if attempt:
                 await asyncio.sleep(random.uniform(0.001, 0.01 * attempt))
@@ -220,9 +232,10 @@ class PostgresStore(Store):
                 result = await unit.work(tx)
                 await connection.execute("COMMIT")
             except _Contended as contended:
-                first |= contended.keys
+                first |= contended.keys - {_NO_WAITING}
                 await _rollback(connection, contended)
             except _AGAIN as error:
+                last = error
                 await _rollback(connection, error)
             except Exception as error:
                 await _rollback(connection, error)
@@ -233,7 +246,9 @@ class PostgresStore(Store):
                 self.writes += 1
                 unit.answer(result)
                 return
-        unit.fail(Conflict("Others kept changing the same resources; try again"))
+        conflict = Conflict("Others kept changing the same resources; try again")
+        conflict.__cause__ = last
+        unit.fail(conflict)
 
 
 async def _rollback(connection: Any, error: Exception) -> None:

@@ -15,7 +15,7 @@ class InvalidSearch(NotSupported):
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """One criterion: any of `values`, escapes still in them; `chain` asks something of the target, by type."""
+    """One criterion: any of `values`, escapes still in them; `chain` asks something of targets, by type."""
 
     parameter: r4.SearchParameter
     modifier: str

@@ -220,7 +220,7 @@ class SqliteStore(Store):
         execute("SAVEPOINT unit")
         try:
             unit.result = _inline(unit.work(SqliteTx(self, self._writer, now, memory)))
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             memory.undo()
             unit.error = error
             if not self._writer.in_transaction:

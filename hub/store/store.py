@@ -65,6 +65,9 @@ class Store(ABC):
     async def rows(self, statement: Statement, *args: Any) -> list[Row]:
         """Every row of a SELECT over the last committed state."""
 
+    def announce(self, url: str) -> None:
+        """Tell where this hub answers, where a database has one owner: commands look for it beside the file."""
+
     @abstractmethod
     async def close(self) -> None:
         """Finish what was accepted, then let go of the database."""
