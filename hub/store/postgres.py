@@ -160,11 +160,16 @@ class PostgresStore(Store):
         return await future
 
     async def rows(self, statement: Statement, *args: Any) -> list[Row]:
-        try:
-            async with self._pool.acquire() as connection:
-                return [tuple(row) for row in await connection.fetch(statement.postgres, *args)]
-        except _LOST as error:
-            raise Retryable(f"The database cannot be reached: {error}") from error
+        for last in (False, True):
+            try:
+                async with self._pool.acquire() as connection:
+                    return [tuple(row) for row in await connection.fetch(statement.postgres, *args)]
+            except _LOST as error:
+                if not _is_lost(error):
+                    raise
+                if last:
+                    raise _unreachable(error) from error
+        raise AssertionError("unreachable")
 
     async def close(self) -> None:
         if self._closing:
@@ -183,12 +188,9 @@ class PostgresStore(Store):
                 batch = [unit for unit in units if not unit.future.cancelled()]
                 try:
                     await self._run(batch)
-                except _LOST as error:
-                    for unit in batch:
-                        unit.fail(Retryable(f"The database cannot be reached: {error}"))
                 except Exception as error:
                     for unit in batch:
-                        unit.fail(error)
+                        unit.fail(_unreachable(error) if _is_lost(error) else error)
         finally:
             self._busy -= 1
 
@@ -253,6 +255,15 @@ class PostgresStore(Store):
 
 async def _rollback(connection: Any, error: Exception) -> None:
     """Undo the transaction; a connection that is gone raises its own error."""
-    if isinstance(error, _LOST):
+    if _is_lost(error):
         raise error
     await connection.execute("ROLLBACK")
+
+
+def _is_lost(error: Exception) -> bool:
+    """Whether the connection is gone; asyncpg reports a wrong argument as an InterfaceError, too."""
+    return isinstance(error, _LOST) and not isinstance(error, ValueError)
+
+
+def _unreachable(error: Exception) -> Retryable:
+    return Retryable(f"The database cannot be reached: {error or type(error).__name__}")

@@ -65,8 +65,8 @@ class Store(ABC):
     async def rows(self, statement: Statement, *args: Any) -> list[Row]:
         """Every row of a SELECT over the last committed state."""
 
-    def announce(self, url: str) -> None:
-        """Tell where this hub answers, where a database has one owner: commands look for it beside the file."""
+    def announce(self, url: str) -> None:  # noqa: B027
+        """Leave word where this hub answers, beside a file that has one owner; commands look there."""
 
     @abstractmethod
     async def close(self) -> None:

@@ -56,7 +56,7 @@ def _fresh(number: int) -> list[bytes]:
         ),
         _body(
             "Condition", f"c{number}", subject=subject, encounter={"reference": f"Encounter/e{number}"},
-            code=_coding("http://hl7.org/fhir/sid/icd-10", "I10", "Essential hypertension"), recordedDate=when,
+            code=_coding("http://hl7.org/fhir/sid/icd-10", "I10", "Hypertension"), recordedDate=when,
         ),
         _body(
             "MedicationRequest", f"m{number}", status="active", intent="order", subject=subject,
@@ -88,9 +88,8 @@ class _Figures:
 
     def __exit__(self, *_: object) -> None:
         wall, cpu = time.perf_counter() - self.wall, time.process_time() - self.cpu
-        print(
-            f"{self.name:34} {self.count / wall:9.0f} {self.unit}/s   {cpu / self.count * 1000:7.3f} CPU-ms each"
-        )
+        rate, each = self.count / wall, cpu / self.count * 1000
+        print(f"{self.name:34} {rate:9.0f} {self.unit}/s   {each:7.3f} CPU-ms each")
 
 
 async def _messages(store: Store, prepared: list[list[Draft]], connections: int) -> None:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from sqlalchemy import select
 
@@ -148,3 +149,37 @@ async def test_two_hubs_on_one_postgres_lose_no_update(postgres_url: str) -> Non
     assert stored.version == 40
     await first.close()
     await second.close()
+
+
+async def test_a_lost_postgres_connection_is_replaced(postgres_url: str) -> None:
+    store = await open_store(postgres_url)
+    await store.write(_adding("before"))
+    killer = await asyncpg.connect(postgres_url)
+    await killer.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    await killer.close()
+    assert await store.rows(_ALL) == [("before",)]
+    for _ in range(10):
+        try:
+            await store.write(_adding("after"))
+            break
+        except Retryable:
+            continue
+    assert await store.rows(_ALL) == [("after",), ("before",)]
+    await store.close()
+
+
+async def test_who_is_expected_shares_the_commit(sqlite_url: str) -> None:
+    store = await open_store(sqlite_url)
+
+    async def late(name: str) -> None:
+        with store.coming():
+            await asyncio.sleep(0.0005)
+            await store.write(_adding(name))
+
+    await asyncio.gather(*(late(str(n)) for n in range(5)), store.write(_adding("first")))
+    assert store.writes == 6
+    assert store.commits <= 3
+    await store.close()
