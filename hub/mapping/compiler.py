@@ -62,7 +62,7 @@ class _Compiler:
         self.counter = 0
         self.ids: dict[str, tuple[str, str]] = {}
         self.looped: set[str] = set()
-        self.outer: list[str] = []
+        self.outer: list[tuple[str, int]] = []
 
     # writing
 
@@ -90,6 +90,7 @@ class _Compiler:
         self.emit("def build(S, E, R):")
         self.depth = 1
         self.emit("M = S")
+        place = self.open_group("S", kind)
         self.bindings(root.entries.get("let"), scope)
         if self.document.direction == "out":
             self.outward(root, scope)
@@ -100,6 +101,7 @@ class _Compiler:
             self.facts(root.entries.get("facts"), scope)
             self.resources(root.entries.get("resources"), scope)
             self.emit("return None")
+        self.close_group("S", place)
         if "counter" in root.entries:
             self.counter_scope(root, kind)
         text = "\n".join(self.lines) + "\n"
@@ -113,8 +115,22 @@ class _Compiler:
         self.emit("def counter(S, E, R):")
         self.depth = 1
         self.emit("M = S")
+        place = self.open_group("S", kind)
         self.bindings(root.entries.get("let"), scope)
         self.emit(f"return {self.leaf(root.entries['counter'], JSON, scope).code}")
+        self.close_group("S", place)
+
+    def open_group(self, source: str, kind: str) -> int:
+        """Leave a line free where the segments of a message or group are fetched once."""
+        if kind in ("message", "group"):
+            self.expressions.open_group(source)
+        self.emit("")
+        return len(self.lines) - 1
+
+    def close_group(self, source: str, place: int) -> None:
+        if source in self.expressions.handles:
+            indent = self.lines[place]
+            self.lines[place] = "\n".join(self.expressions.segments_of(source, indent))
 
     def bindings(self, node: Node | None, scope: Scope) -> None:
         """`let` and `$let`."""
@@ -325,9 +341,11 @@ class _Compiler:
         one = Slot(slot.type)
         if node.expression is None:
             return Made(f"[{self.leaf(node, one, scope).code}]")
-        items, _ = self.expressions.items(node, scope)
         if self.expressions.folded(node) is not None:
             return Made(f"[{self.leaf(node, one, scope).code}]")
+        if self.expressions.single(node, scope) is not None:
+            return self.listed(self.leaf(node, one, scope))
+        items, _ = self.expressions.items(node, scope)
         self.where(node)
         variable, item = self.name(), self.name("i")
         converted = self.converted(f"text_of({item})", "any", node, one)
@@ -677,12 +695,14 @@ class _Compiler:
         if name:
             self.emit(f"E[{name!r}] = [{item}]")
             inner.locals[name] = Local(f"text_of({item})", kind, item)
-        self.outer.append(f"outer_{item}")
+        self.outer.append((item, self.open_group(item, kind)))
         return inner
 
     def close_loop(self, node: Fields) -> None:
         self.depth -= 1
-        self.emit(f"E['index'] = {self.outer.pop()}")
+        item, place = self.outer.pop()
+        self.close_group(item, place)
+        self.emit(f"E['index'] = outer_{item}")
 
     def open_when(self, node: Fields, scope: Scope) -> int:
         condition = node.entries.get("$when")
@@ -717,6 +737,7 @@ _RUNTIME: dict[str, Any] = {
     "hl_only": runtime.hl_only,
     "hl_where": runtime.hl_where,
     "inner": runtime.inner,
+    "segment": runtime.segment,
     "substring": runtime.substring,
     "text_of": runtime.text_of,
     "txt": runtime.txt,

@@ -188,23 +188,34 @@ def _include(node: Node, path: Path, seen: list[Path], inside: tuple[Path, ...])
     own = {key: _include(value, path, seen, inside) for key, value in node.entries.items() if key != "$include"}
     if "$include" not in node.entries:
         return Fields(file=node.file, line=node.line, entries=own)
-    fragment = _fragment(node, path)
-    if fragment in inside:
-        node.fail("fragments that do not include themselves", fragment.name)
-    seen.append(fragment)
-    content = _include(read_yaml(fragment), fragment, seen, (*inside, fragment))
-    if isinstance(content, Fields):
-        return Fields(file=node.file, line=node.line, entries={**content.entries, **own})
-    if own:
-        node.fail(f"nothing beside $include, since {fragment.name} is {describe(content)}", ", ".join(own))
-    return content
+    merged: dict[str, Node] = {}
+    for name in _names(node.entries["$include"]):
+        fragment = _fragment(name, path)
+        if fragment in inside:
+            name.fail("fragments that do not include themselves", fragment.name)
+        seen.append(fragment)
+        content = _include(read_yaml(fragment), fragment, seen, (*inside, fragment))
+        if not isinstance(content, Fields):
+            if own or isinstance(node.entries["$include"], Items):
+                name.fail(f"nothing beside $include, since {fragment.name} is {describe(content)}", ", ".join(own))
+            return content
+        merged.update(content.entries)
+    return Fields(file=node.file, line=node.line, entries={**merged, **own})
 
 
-def _fragment(node: Fields, path: Path) -> Path:
-    name = node.text("$include")
-    folder, _, base = name.rpartition("/")
+def _names(node: Node) -> list[Scalar]:
+    """The fragments of an `$include`: one name or a list of them."""
+    items = node.items if isinstance(node, Items) else [node]
+    names = [item for item in items if isinstance(item, Scalar)]
+    if len(names) != len(items) or not names:
+        node.fail("the name of a fragment, or a list of names", describe(node))
+    return names
+
+
+def _fragment(name: Scalar, path: Path) -> Path:
+    folder, _, base = name.text.rpartition("/")
     home = path.parent.parent / folder if folder else path.parent
     fragment = home / f"{base}.yaml"
     if not base.startswith("_") or not fragment.is_file():
-        node.entries["$include"].fail("the name of a fragment (_NAME or FOLDER/_NAME)", f"{name!r}")
+        name.fail("the name of a fragment (_NAME or FOLDER/_NAME)", f"{name.text!r}")
     return fragment

@@ -74,6 +74,7 @@ class Expressions:
         self.base = base
         self.fast = fast
         self.names: dict[str, Any] = {}
+        self.handles: dict[str, dict[str, str]] = {}
         self._temporaries = 0
 
     def constant(self, value: Any, prefix: str = "c") -> str:
@@ -81,6 +82,19 @@ class Expressions:
         name = f"{prefix}{len(self.names)}"
         self.names[name] = value
         return name
+
+    def open_group(self, source: str) -> None:
+        """From here on `source` names a message or group; its segments are fetched once (see `segments_of`)."""
+        self.handles[source] = {}
+
+    def segments_of(self, source: str, indent: str) -> list[str]:
+        """The lines that fetch what expressions over `source` have used."""
+        return [f"{indent}{name} = segment({source}, {key!r})" for key, name in self.handles[source].items()]
+
+    def _handle(self, source: str, segment_id: str) -> str | None:
+        source = "S" if source == "M" else source
+        known = self.handles.get(source)
+        return None if known is None else known.setdefault(segment_id, f"{source}_{segment_id}")
 
     def folded(self, node: Scalar) -> str | None:
         """The text of an expression made of literals and %base only, else None."""
@@ -108,7 +122,9 @@ class Expressions:
     def single(self, node: Scalar, scope: Scope) -> Fast | None:
         """For `let`: the value where the expression yields one plain value, not nodes with a structure."""
         tree = self._parse(node)
-        return self._one(tree, scope) if self.fast and _is_atomic(tree) else None
+        if not self.fast or isinstance(tree, ast.Member) or (isinstance(tree, ast.Binary) and tree.operator == "|"):
+            return None
+        return self._one(tree, scope) if self._is_atomic(tree, scope) else None
 
     def at_most_one(self, node: Scalar) -> bool:
         """Whether the expression ends in first()."""
@@ -269,7 +285,10 @@ class Expressions:
             if not 2 <= len(names) <= 4:
                 return None
             if condition is None:
-                return Fast(f"{reader}({source}, {names[0]!r}, {numbers})", "str", reader == "hl_only")
+                handle, exact = self._handle(source, names[0]), reader == "hl_only"
+                if handle is not None:
+                    return Fast(f"{handle}.{'only' if exact else 'first'}({numbers})", "str", exact)
+                return Fast(f"{reader}({source}, {names[0]!r}, {numbers})", "str", exact)
             return self._filtered(names, condition, at, source, reader)
         if condition is not None or not all(name.isdigit() for name in names):
             return None
@@ -281,7 +300,7 @@ class Expressions:
 
     def _within(self, names: list[str], source: str) -> Fast | None:
         if 1 <= len(names) <= 2 and all(name.isdigit() for name in names):
-            return Fast(f"inner({source}, {', '.join(repr(name) for name in names)})", "str", True)
+            return Fast(f"inner({source}, {', '.join(names)})", "str", True)
         return None
 
     def _filtered(
@@ -419,6 +438,33 @@ class Expressions:
             return "part" if above in ("segment", "part") else "any"
         return "any"
 
+    def _is_atomic(self, tree: ast.Node, scope: Scope) -> bool:
+        """Whether a result is a plain value, or nodes nobody looks into (components and what is below them)."""
+        if isinstance(tree, ast.Literal | ast.Nothing):
+            return True
+        if isinstance(tree, ast.Variable):
+            known = scope.locals.get(tree.name)
+            return tree.name == "system" if known is None else known.kind in ("str", "int")
+        if isinstance(tree, ast.Binary):
+            if tree.operator == "|":
+                return self._is_atomic(tree.left, scope) and self._is_atomic(tree.right, scope)
+            return tree.operator in ("&", "+")
+        if isinstance(tree, ast.Call):
+            if tree.name == "iif":
+                return all(self._is_atomic(branch, scope) for branch in tree.arguments[1:])
+            if tree.name == "first" and tree.target is not None and not isinstance(tree.target, ast.Variable):
+                return self._is_atomic(tree.target, scope)
+            return tree.name in SCALARS or tree.name in _TEXT_CALLS
+        return isinstance(tree, ast.Member) and self._is_component(tree, scope)
+
+    def _is_component(self, tree: ast.Member, scope: Scope) -> bool:
+        depth = 0
+        root: ast.Node | None = tree
+        while isinstance(root, ast.Member):
+            depth, root = depth + 1, root.target
+        kind = self._kind(root, scope) if root is not None else scope.kind
+        return depth >= {"message": 3, "group": 3, "segment": 2, "part": 1}.get(kind, 99)
+
     def _temporary(self) -> str:
         self._temporaries += 1
         return f"t{self._temporaries}"
@@ -430,36 +476,6 @@ def _is_message(tree: ast.Node | None) -> bool:
 
 def _concatenates(tree: ast.Node) -> bool:
     return isinstance(tree, ast.Binary) and tree.operator == "&"
-
-
-def _is_atomic(tree: ast.Node) -> bool:
-    """Whether a result is a plain value, or nodes nobody looks into."""
-    if isinstance(tree, ast.Literal):
-        return True
-    if isinstance(tree, ast.Binary):
-        return tree.operator in ("&", "+")
-    if isinstance(tree, ast.Call):
-        if tree.name == "first" and not tree.arguments:
-            branches, rest = [], [tree.target]
-            while rest:
-                branch = rest.pop()
-                union = isinstance(branch, ast.Binary) and branch.operator == "|"
-                if isinstance(branch, ast.Binary) and union:
-                    rest += [branch.left, branch.right]
-                elif branch is not None:
-                    branches.append(branch)
-            return all(_is_atomic(branch) or _depth(branch) >= 3 for branch in branches)
-        if tree.name == "iif":
-            return all(_is_atomic(branch) or _depth(branch) >= 3 for branch in tree.arguments[1:])
-        return tree.name in SCALARS or tree.name in _TEXT_CALLS
-    return isinstance(tree, ast.Variable) and tree.name == "system"
-
-
-def _depth(tree: ast.Node | None) -> int:
-    depth = 0
-    while isinstance(tree, ast.Member):
-        depth, tree = depth + 1, tree.target
-    return depth
 
 
 def _alternatives(tree: ast.Node) -> tuple[str, list[str | None]] | None:

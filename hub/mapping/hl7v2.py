@@ -19,6 +19,7 @@ from hub.mapping.charset import decode
 MAX_REPETITIONS = 1_000
 """More repetitions of one field than this are refused: no real field has them."""
 
+_REPEATED: list[str] = []
 _SEGMENT_ID = re.compile(r"[A-Z][A-Z0-9]{2}")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
@@ -66,33 +67,45 @@ class Part:
         if not name.isdigit():
             return []
         number = int(name)
-        separators = self.segment.message.separators
-        separator = (separators.component, separators.subcomponent, "")[min(self.level, 2)]
-        if self.segment.verbatim(self.place[0]):
-            separator = ""
-        if separator and separator in self.raw:
-            pieces = self.raw.split(separator)
+        raw = self._piece(self.raw, self.level, number)
+        return [type(self)(self.segment, raw, self.level + 1, (*self.place, number))] if raw else []
+
+    def _piece(self, raw: str, level: int, number: int) -> str:
+        """The raw text of one child; empty if there is none."""
+        segment = self.segment
+        separators = segment.message.separators
+        separator = separators.component if level == 0 else separators.subcomponent if level == 1 else ""
+        if separator and separator in raw and not (segment.id == "MSH" and segment.verbatim(self.place[0])):
+            pieces = raw.split(separator, number)
             raw = pieces[number - 1] if 0 < number <= len(pieces) else ""
-        else:
-            raw = self.raw if number == 1 else ""
-        if not raw or raw == '""':
-            return []
-        return [type(self)(self.segment, raw, self.level + 1, (*self.place, number))]
+        elif number != 1:
+            return ""
+        return raw if raw != '""' else ""
+
+    def at(self, *path: int) -> str | None:
+        """The text of the child at a path of numbers; the fast way."""
+        raw, level = self.raw, self.level
+        for number in path:
+            raw = self._piece(raw, level, number)
+            if not raw:
+                return None
+            level += 1
+        return self._text(raw, level)
 
     @property
     def text(self) -> str | None:
         """The decoded text of the first component's first subcomponent."""
-        raw = self.raw
-        if self.segment.verbatim(self.place[0]):
-            return raw
-        separators = self.segment.message.separators
-        if self.level < 1 and separators.component in raw:
-            raw = raw.split(separators.component, 1)[0]
-        if self.level < 2 and separators.subcomponent and separators.subcomponent in raw:
-            raw = raw.split(separators.subcomponent, 1)[0]
+        return self._text(self.raw, self.level)
+
+    def _text(self, raw: str, level: int) -> str | None:
+        if level < 1:
+            raw = self._piece(raw, 0, 1)
+        if level < 2 and raw:
+            raw = self._piece(raw, 1, 1)
         if not raw or raw == '""':
             return None
-        return self.segment.message.unescape(raw).strip() or None
+        message = self.segment.message
+        return (message.unescape(raw) if message.has_escapes else raw).strip() or None
 
     @property
     def position(self) -> str:
@@ -106,7 +119,7 @@ class Part:
 class Segment:
     """One line. `children("3")` are the repetitions of field 3."""
 
-    __slots__ = ("_fields", "id", "line", "message", "raw")
+    __slots__ = ("_cells", "_fields", "id", "line", "message", "raw")
     part: type[Part] = Part
     text = None
 
@@ -116,6 +129,7 @@ class Segment:
         self.id = raw[:3]
         self.line = line
         self._fields: list[str] | None = None
+        self._cells: dict[int, list[str]] = {}
 
     def fields(self) -> list[str]:
         """The raw fields; index 0 is the segment id."""
@@ -163,20 +177,45 @@ class Segment:
 
     def first(self, number: int, component: int = 1, subcomponent: int = 1) -> str | None:
         """The text at field.component.subcomponent of the first repetition that has one; the fast way."""
-        fields = self._fields or self.fields()
-        if number >= len(fields):
+        cell = self._cells.get(number)
+        if cell is None:
+            cell = self._cells[number] = self._cell(number)
+        if cell is _REPEATED:
+            for piece in self.repetitions(number):
+                text = self._atom(piece, component, subcomponent, number)
+                if text is not None:
+                    return text
             return None
-        raw = fields[number]
+        if component > len(cell):
+            return None
+        raw = cell[component - 1]
         if not raw:
             return None
+        message = self.message
+        separator = message.separators.subcomponent
+        if separator and separator in raw:
+            if number <= 2 and self.id == "MSH":
+                return raw
+            pieces = raw.split(separator, subcomponent)
+            raw = pieces[subcomponent - 1] if subcomponent <= len(pieces) else ""
+        elif subcomponent != 1:
+            return None
+        if not raw or raw == '""':
+            return None
+        return (message.unescape(raw) if message.has_escapes else raw).strip() or None
+
+    def _cell(self, number: int) -> list[str]:
+        """The components of a field that does not repeat."""
+        fields = self._fields or self.fields()
+        raw = fields[number] if 0 < number < len(fields) else ""
+        if not raw:
+            return []
+        if self.id == "MSH" and number <= 2:
+            return [raw]
         separators = self.message.separators
-        if separators.repetition not in raw or self.verbatim(number):
-            return self._atom(raw, component, subcomponent, number)
-        for piece in self.repetitions(number):
-            text = self._atom(piece, component, subcomponent, number)
-            if text is not None:
-                return text
-        return None
+        if separators.repetition and separators.repetition in raw:
+            return _REPEATED
+        return raw.split(separators.component) if separators.component in raw else [raw]
 
     def only(self, number: int, component: int = 1, subcomponent: int = 1) -> str | None:
         """The text at a place if the field does not repeat, for comparisons."""
@@ -232,12 +271,13 @@ class Segment:
 class Group:
     """A segment and what follows it: an order with its RXO, RXR and FT1."""
 
-    __slots__ = ("_by_id", "segments")
+    __slots__ = ("_by_id", "_groups", "segments")
     text = None
 
     def __init__(self, segments: list[Segment]) -> None:
         self.segments = segments
         self._by_id: dict[str, list[Segment]] | None = None
+        self._groups: dict[str, list[Group]] = {}
 
     def of(self, segment_id: str) -> list[Segment]:
         """All segments of that id, in order."""
@@ -254,7 +294,10 @@ class Group:
 
     def group(self, start: str) -> list[Group]:
         """One group per segment `start`: that segment and those after it, up to the next one."""
-        groups: list[Group] = []
+        groups = self._groups.get(start)
+        if groups is not None:
+            return groups
+        groups = self._groups[start] = []
         for segment in self.segments:
             if segment.id == start:
                 groups.append(Group([segment]))
@@ -266,7 +309,7 @@ class Group:
 class Hl7Message(Group):
     """A whole message. `warnings` says where the sender's declarations were wrong."""
 
-    __slots__ = ("codec", "separators", "text_body", "warnings", "_escape")
+    __slots__ = ("_escape", "codec", "has_escapes", "separators", "text_body", "warnings")
     segment: type[Segment] = Segment
 
     def __init__(self, text: str, separators: Separators, codec: str, warnings: list[str]) -> None:
@@ -276,6 +319,7 @@ class Hl7Message(Group):
         self.codec = codec
         self.warnings = warnings
         self._escape: re.Pattern[str] | None = None
+        self.has_escapes = bool(separators.escape) and text.count(separators.escape) > 1  # one stands in MSH-2
 
     def unescape(self, raw: str) -> str:
         r"""Replace `\F\`, `\S\`, `\T\`, `\R\`, `\E\`, `\X0D\`, `\.br\`; an unknown or lone escape stays as it is."""

@@ -13,7 +13,7 @@ import msgspec
 
 from hub.errors import InvalidMessage, Issue, Misconfigured
 from hub.fhirpath import EvaluationError, Expression
-from hub.mapping.hl7v2 import Group, Part
+from hub.mapping.hl7v2 import Group, Part, Segment
 from hub.terminology.identifiers import ID_CARD_SYSTEM, id_card_is_valid, is_placeholder, uscc_is_valid
 from hub.terminology.maps import ConceptMap
 
@@ -116,7 +116,7 @@ class Slow:
 class Run:
     """One message on its way through one mapping."""
 
-    __slots__ = ("base", "context", "counts", "env", "event_time", "facts", "issues", "maps", "name", "resources", "seen", "tags",
+    __slots__ = ("base", "context", "counts", "env", "event_time", "facts", "ids", "issues", "maps", "name", "resources", "seen", "tags",
                  "unmapped", "where", "zone")  # fmt: skip
 
     def __init__(self, name: str, base: str, maps: Mapping[str, ConceptMap], context: Context) -> None:
@@ -133,6 +133,7 @@ class Run:
         self.resources: list[MappedResource] = []
         self.seen: dict[tuple[str, str], MappedResource] = {}
         self.event_time: Any = None
+        self.ids: dict[tuple[str, str, str], str] = {}
         self.counts: dict[tuple[str, str], int] = {}
         self.facts: dict[str, Any] = {}
         self.where = name
@@ -155,9 +156,7 @@ class Run:
         """The id by the first candidate that identifies something; raises InvalidMessage if none does."""
         for candidate in candidates:
             if candidate is not None and candidate != "" and not is_placeholder(str(candidate)):
-                return resource_id(
-                    self.context.hub_key, system or self.context.system, type_name, str(candidate)
-                )
+                return self._id(type_name, str(candidate), system or self.context.system)
         raise InvalidMessage(
             f"{self.name}: {type_name} without a usable identifier; looked for {where}", expression=where
         )
@@ -166,8 +165,14 @@ class Run:
         """`Type/id` by business identifier, or nothing."""
         if identifier is None or identifier == "" or is_placeholder(str(identifier)):
             return None
-        own = system or self.context.system
-        return f"{type_name}/{resource_id(self.context.hub_key, own, type_name, str(identifier))}"
+        return f"{type_name}/{self._id(type_name, str(identifier), system or self.context.system)}"
+
+    def _id(self, type_name: str, identifier: str, system: str) -> str:
+        key = (type_name, identifier, system)
+        found = self.ids.get(key)
+        if found is None:
+            found = self.ids[key] = resource_id(self.context.hub_key, system, type_name, identifier)
+        return found
 
     def add(self, type_name: str, id: str, content: dict[str, Any], name: str, keep: bool) -> None:
         """A finished resource. The same one twice is one; a different one under the same id is reported."""
@@ -290,7 +295,10 @@ def _coding(system: Any, code: str, display: Any) -> dict[str, Any]:
 
 def json_number(text: str, where: str) -> Decimal:
     """The number a text spells, digits kept: `105.00`, `+5` → 5, `.5` → 0.5; raises InvalidMessage otherwise."""
-    match = _NUMBER.fullmatch(text.strip())
+    text = text.strip()
+    if text.isascii() and text.isdigit() and (text[0] != "0" or len(text) == 1):
+        return Decimal(text)
+    match = _NUMBER.fullmatch(text)
     if match is None or not (match[2] or match[3]):
         raise InvalidMessage(f"{where}: expected a number", expression=where)
     sign, whole, fraction, exponent = match.groups()
@@ -298,28 +306,50 @@ def json_number(text: str, where: str) -> Decimal:
     return Decimal(f"-{digits}" if sign == "-" else digits)
 
 
+class Several:
+    """No segment of an id, or several: asked like a single one."""
+
+    __slots__ = ("segments",)
+
+    def __init__(self, segments: Sequence[Segment]) -> None:
+        self.segments = segments
+
+    def first(self, field: int, component: int = 1, subcomponent: int = 1) -> str | None:
+        """The first text at a place."""
+        for segment in self.segments:
+            text = segment.first(field, component, subcomponent)
+            if text is not None:
+                return text
+        return None
+
+    def only(self, field: int, component: int = 1, subcomponent: int = 1) -> str | None:
+        """The text at a place that has exactly one, for comparisons."""
+        found: str | None = None
+        for segment in self.segments:
+            if segment.first(field, component, subcomponent) is not None:
+                if found is not None:
+                    return None
+                found = segment.only(field, component, subcomponent)
+        return found
+
+
+NO_SEGMENT = Several(())
+
+
+def segment(group: Group, segment_id: str) -> Segment | Several:
+    """The segment of an id."""
+    found = group.of(segment_id)
+    return found[0] if len(found) == 1 else Several(found) if found else NO_SEGMENT
+
+
 def hl(group: Group, segment_id: str, field: int, component: int = 1, subcomponent: int = 1) -> str | None:
     """The first text at a place of an HL7 v2 message."""
-    for segment in group.of(segment_id):
-        text = segment.first(field, component, subcomponent)
-        if text is not None:
-            return text
-    return None
+    return segment(group, segment_id).first(field, component, subcomponent)
 
 
 def hl_only(group: Group, segment_id: str, field: int, component: int = 1, subcomponent: int = 1) -> str | None:
     """The text at a place that has exactly one, for comparisons."""
-    found: str | None = None
-    for segment in group.of(segment_id):
-        if segment.has_repetitions(field):
-            texts = [part.text for part in hl_nodes(group, segment_id, field, component, subcomponent)]
-            return texts[0] if len(texts) == 1 else None
-        text = segment.first(field, component, subcomponent)
-        if text is not None:
-            if found is not None:
-                return None
-            found = text
-    return found
+    return segment(group, segment_id).only(field, component, subcomponent)
 
 
 def hl_nodes(group: Group, segment_id: str, *path: int) -> list[Part]:
@@ -344,12 +374,9 @@ def hl_where(
     return None
 
 
-def inner(part: Part | None, *path: str) -> str | None:
+def inner(part: Part | None, *path: int) -> str | None:
     """The text below a node."""
-    for name in path:
-        found = part.children(name) if part is not None else []
-        part = found[0] if found else None
-    return part.text if part is not None else None
+    return None if part is None else part.at(*path)
 
 
 def below(node: Any, *path: str) -> list[Part]:

@@ -50,6 +50,8 @@ def id_card_gender(number: str) -> str | None:
 
 def is_placeholder(value: str) -> bool:
     """Whether a value only fills a field: `0`, `000000`, `无`, `UNKNOWN`, one character repeated."""
+    if len(value) > 9 and value[0] != value[-1]:
+        return False
     text = value.strip().upper()
     return not text or text in _PLACEHOLDERS or (len(text) > 2 and len(set(text)) == 1) or text == "123456789"
 
