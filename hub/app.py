@@ -102,6 +102,7 @@ class Hub:
         ]
         self.conversations = Conversations(documents, targets)
         store.changed.append(self.conversations.stored)
+        store.committed.append(self.conversations.committed)
         rules = Rules(found.rules)
         self.understanding = understanding(self.settings, self.mappings, rules, store)
         self.elsewhere = Elsewhere(partial(recipe, self.settings))
@@ -227,16 +228,7 @@ class Hub:
             raise Conflict(f"delivery {delivery} is {row.state}, not a dead letter")
 
     async def journey(self, prescription: str) -> list[dict[str, Any]]:
-        steps = await timeline.journey(self.store, prescription)
-        return [
-            {
-                "when": clock.to_datetime(one.at).astimezone(self.store.zone).isoformat(timespec="seconds"),
-                "step": one.step,
-                "system": one.system,
-                "resource": one.resource,
-            }
-            for one in steps
-        ]
+        return timeline.plain(await timeline.journey(self.store, prescription), self.store)
 
     def _channel(self, name: str) -> Channel:
         if name not in self._channels:

@@ -38,7 +38,7 @@ class Step(msgspec.Struct, frozen=True, order=True):
 
 
 async def journey(store: Store, prescription: str) -> list[Step]:
-    """Every step of a prescription, oldest first; NotFound if nothing is known under that number."""
+    """Every step of a prescription (`value` or `system|value`), oldest first; NotFound if it is not known."""
     found = await related(store, prescription)
     if not found:
         raise NotFound(f"no MedicationRequest has the prescription number {prescription!r}")
@@ -48,11 +48,11 @@ async def journey(store: Store, prescription: str) -> list[Step]:
         type_name, _, id = reference.partition("/")
         for version in await history(store, type_name, id):
             if not version.deleted:
-                arrivals.setdefault(version.message, []).append(version)
+                arrivals.setdefault(version.message or -version.updated, []).append(version)
         for talk in await talks.about(store, reference):
             steps += [step for row in await outbox.of_conversation(store, talk.id) for step in _of_delivery(row, talk)]
     for seq, versions in arrivals.items():
-        steps += _of_message(await inbox.load(store, seq) if seq else None, versions)
+        steps += _of_message(await inbox.load(store, seq) if seq > 0 else None, versions)
     return sorted(dict.fromkeys(steps), key=lambda step: (step.at, _ORDER.get(step.step, 5)))
 
 
@@ -78,7 +78,7 @@ async def related(store: Store, prescription: str) -> list[str]:
     lines = [
         tree
         for tree in await _all(store, "MedicationRequest", [])
-        if prescription in (_value(tree.get("groupIdentifier")), *map(_value, tree.get("identifier", ())))
+        if prescription in _numbers(tree)
     ]
     if not lines:
         return []
@@ -133,10 +133,13 @@ def _of_message(message: Kept | None, versions: list[Stored]) -> list[Step]:
     """A message is received and mapped once (told of what it is mainly about), and stores several resources."""
     system = message.channel if message else "fhir"
     steps = [Step(one.updated, word(one), system, f"{one.type}/{one.id}") for one in versions]
-    if message is not None and not message.in_reply_to:
-        main = min(versions, key=lambda one: _MAINLY.index(one.type) if one.type in _MAINLY else len(_MAINLY))
-        steps.append(Step(message.received, "received", system, f"{main.type}/{main.id}"))
-        steps.append(Step(main.updated, "mapped", system, f"{main.type}/{main.id}"))
+    main = min(versions, key=lambda one: _MAINLY.index(one.type) if one.type in _MAINLY else len(_MAINLY))
+    about = f"{main.type}/{main.id}"
+    if message is None:
+        steps.append(Step(main.updated, "received", system, about))
+    elif not message.in_reply_to:
+        steps.append(Step(message.received, "received", system, about))
+        steps.append(Step(main.updated, "mapped", system, about))
     return steps
 
 
@@ -151,7 +154,9 @@ def word(version: Stored) -> str:
         return "settled" if tree.get("use") == "claim" else "pre-settled"
     if version.type == "SupplyDelivery":
         return "delivered" if tree.get("status") == "completed" else "shipped"
-    return "ordered" if version.type == "SupplyRequest" and tree.get("status") == "active" else "stored"
+    if version.type == "SupplyRequest":
+        return "ordered" if version.message else "demanded"
+    return "stored"
 
 
 def _of_delivery(row: outbox.Row, talk: talks.Talk) -> list[Step]:
@@ -162,8 +167,11 @@ def _of_delivery(row: outbox.Row, talk: talks.Talk) -> list[Step]:
     return [Step(row.created or row.opened, what, row.channel, talk.focus)]
 
 
-def _value(identifier: Any) -> str:
-    return str(identifier.get("value", "")) if isinstance(identifier, dict) else ""
+def _numbers(tree: Tree) -> set[str]:
+    """What a prescription line goes by: `value` and `system|value` of its group and its own identifiers."""
+    found = [one for one in (tree.get("groupIdentifier"), *tree.get("identifier", ())) if isinstance(one, dict)]
+    values = [str(one.get("value", "")) for one in found]
+    return {*values, *(f"{one.get('system', '')}|{value}" for one, value in zip(found, values, strict=True))}
 
 
 def _name(tree: Tree) -> str:

@@ -154,7 +154,7 @@ def _deliveries(routes: APIRouter, desk: Desk) -> None:
 
 
 def _hub(routes: APIRouter, desk: Desk) -> None:
-    @routes.get("/journeys/{prescription}", tags=["hub"])
+    @routes.get("/journeys/{prescription:path}", tags=["hub"])
     async def journey(prescription: str) -> JsonRow:
         """What happened to one prescription: when, who, what, which resource."""
         return {"prescription": prescription, "steps": await desk.journey(prescription)}

@@ -70,7 +70,11 @@ def sent_tree(row: Row) -> Any:
 
 
 class Conversations:
-    """All conversations of one hub. `woken` is called with a channel's name when it has a new delivery."""
+    """All conversations of one hub.
+
+    `woken` is called with a channel's name when a commit gave it something to deliver; hang `committed` into
+    the store for that.
+    """
 
     def __init__(
         self,
@@ -81,6 +85,7 @@ class Conversations:
         self.documents = documents
         self.targets = {target.channel: target for target in targets}
         self.woken = woken
+        self._fresh: set[str] = set()
         self._by_type: dict[str, list[tuple[Document, Target]]] = {}
         for target in targets:
             for name in target.documents:
@@ -121,6 +126,12 @@ class Conversations:
             )
             talk.id = await talks.begin(tx, talk)
             await self._go(tx, talk, document, 0, focus)
+
+    def committed(self) -> None:
+        """After a commit: wake the channels that have something new to deliver."""
+        fresh, self._fresh = self._fresh, set()
+        for channel in fresh:
+            self.woken(channel)
 
     async def advance(
         self, tx: Tx, row: Row, facts: Mapping[str, Any], *, refused: str | None = None, stopped: str = ""
@@ -324,7 +335,7 @@ class Conversations:
         )
         talk.place = {**place, "delivery": number}
         await talks.save(tx, talk)
-        self.woken(talk.channel)
+        self._fresh.add(talk.channel)
 
     async def _halt(self, tx: Tx, talk: Talk, state: str, reason: str) -> None:
         talk.state, talk.reason = state, reason

@@ -214,10 +214,9 @@ class PostgresStore(Store):
         except Exception as error:
             await _rollback(connection, error)
             return False
-        self.commits += 1
-        self.writes += len(batch)
         for unit, result in zip(batch, results, strict=True):
             unit.answer(result)
+        self._committed(len(batch))
         return True
 
     async def _alone(self, connection: Any, unit: _Unit) -> None:
@@ -244,9 +243,8 @@ class PostgresStore(Store):
                 unit.fail(error)
                 return
             else:
-                self.commits += 1
-                self.writes += 1
                 unit.answer(result)
+                self._committed(1)
                 return
         conflict = Conflict("Others kept changing the same resources; try again")
         conflict.__cause__ = last

@@ -241,10 +241,9 @@ class SqliteStore(Store):
             self._fail(batch, error)
             return
         self._recent = len(batch)
-        self.commits += 1
-        self.writes += len(batch)
         for unit in batch:
             unit.answer()
+        self._committed(len(batch))
 
     def _fail(self, batch: list[_Unit], error: sqlite3.Error) -> None:
         """Nothing of the batch is durable: undo it and tell everyone."""

@@ -23,6 +23,7 @@ class Store(ABC):
     zone      dates without an offset are indexed in it
     base_url  own absolute references below it are indexed as relative ones
     changed   called inside the transaction with the resources that changed in it
+    committed called after each commit, when what it wrote can be read
     commits   transactions committed so far; `writes` is how many units shared them
     """
 
@@ -33,6 +34,7 @@ class Store(ABC):
         self.base_url = base_url
         self.memory = Memory(remember)
         self.changed: list[Changed] = []
+        self.committed: list[Callable[[], None]] = []
         self.commits = 0
         self.writes = 0
         self._clock = clock
@@ -52,6 +54,13 @@ class Store(ABC):
             yield
         finally:
             self._coming -= 1
+
+    def _committed(self, writes: int) -> None:
+        """Count a commit and tell whoever waits for what it wrote."""
+        self.commits += 1
+        self.writes += writes
+        for call in self.committed:
+            call()
 
     @abstractmethod
     async def write(self, work: Work[T]) -> T:

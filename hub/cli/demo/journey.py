@@ -23,7 +23,7 @@ Say = Callable[[str], None]
 
 
 async def play(stage: Stage, say: Say) -> list[str]:
-    """The whole journey; returns the prescription numbers."""
+    """The whole journey; returns the prescriptions as `system|value`."""
     county, second, insurer = (stage.simulators[name] for name in (HOSPITAL, SECOND_HOSPITAL, INSURER))
     first, other, third = PEOPLE[0], PEOPLE[1], PEOPLE[2]
     insurer.faults.add("lose-reply", "2207A")
@@ -35,8 +35,9 @@ async def play(stage: Stage, say: Say) -> list[str]:
     await stage.post("/fhir", clinic_bundle(third, "RX-CLINIC-0001"))
     await settled(stage, 3, say)
     await order(stage, say)
-    prescriptions = [*county.books()["prescriptions"], *second.books()["prescriptions"], "RX-CLINIC-0001"]
-    return [str(one) for one in prescriptions]
+    lines = await stage.resources("MedicationRequest", _count=500)
+    groups = [one["groupIdentifier"] for one in lines]
+    return list(dict.fromkeys(f"{one['system']}|{one['value']}" for one in groups))
 
 
 async def settled(stage: Stage, claims: int, say: Say) -> None:
@@ -106,8 +107,8 @@ def clinic_bundle(person: Person, prescription: str) -> dict[str, Any]:
     }
     request = {
         "resourceType": "MedicationRequest",
-        "identifier": [{"system": f"{BASE}/sid/hosp-rxno/{CLINIC}", "value": f"{prescription}-1"}],
-        "groupIdentifier": {"system": f"{BASE}/sid/hosp-rxno/{CLINIC}", "value": prescription},
+        "identifier": [{"system": f"{BASE}/sid/{CLINIC}/hosp-rxno-line", "value": f"{prescription}-1"}],
+        "groupIdentifier": {"system": f"{BASE}/sid/{CLINIC}/hosp-rxno", "value": prescription},
         "status": "active",
         "intent": "order",
         "medicationCodeableConcept": drug,
@@ -144,7 +145,7 @@ def _claim(today: str, drug: dict[str, Any], boxes: dict[str, Any]) -> dict[str,
     request = {"reference": "urn:uuid:5f0e2d5e-7e2b-4a38-9d0c-0d6a4b7f0002"}
     return {
         "resourceType": "Claim",
-        "identifier": [{"system": f"{BASE}/sid/claim/{CLINIC}", "value": "RX-CLINIC-0001"}],
+        "identifier": [{"system": f"{BASE}/sid/{CLINIC}/hosp-rxno", "value": "RX-CLINIC-0001"}],
         "status": "active",
         "type": {"coding": [{"system": f"{terminology}/claim-type", "code": "pharmacy"}]},
         "subType": {"coding": [{"system": f"{BASE}/CodeSystem/med-type", "code": "14"}]},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from rich.console import Console
 from rich.table import Table
@@ -30,7 +31,7 @@ TYPES = (
 
 async def report(stage: Stage, prescriptions: list[str]) -> dict[str, Any]:
     """The JSON object that `hub demo --once --json` prints."""
-    journeys = [await stage.get(f"/admin/journeys/{one}") for one in prescriptions]
+    journeys = [await stage.get(f"/admin/journeys/{quote(one, safe='')}") for one in prescriptions]
     counts = {one: await _count(stage, one) for one in TYPES}
     return {
         "journeys": journeys,
@@ -66,18 +67,30 @@ async def _settlements(stage: Stage) -> dict[str, int]:
 
 
 async def _orders(stage: Stage) -> dict[str, int]:
+    """Order lines: those the hub knows, those at the platform, those received in full."""
     books = stage.simulators[PLATFORM].books()
-    lines = await stage.resources("SupplyRequest", _count=500)
-    received = [one for one in await stage.resources("SupplyDelivery", _count=500) if one["status"] == "completed"]
-    return {"lines": len(lines), "at_platform": len(books["orders"]), "received": len(received)}
+    requests = await stage.resources("SupplyRequest", _count=500)
+    lines = [one for one in requests if any(_is_order_line(id) for id in one.get("identifier", ()))]
+    received: dict[str, float] = {}
+    for delivery in await stage.resources("SupplyDelivery", _count=500):
+        if delivery["status"] == "completed":
+            line = delivery["basedOn"][0]["reference"]
+            received[line] = received.get(line, 0) + delivery["suppliedItem"]["quantity"]["value"]
+    full = [one for one in lines if received.get(f"SupplyRequest/{one['id']}", 0) == one["quantity"]["value"]]
+    return {"lines": len(lines), "at_platform": len(books["orders"]), "received": len(full)}
+
+
+def _is_order_line(identifier: dict[str, Any]) -> bool:
+    return str(identifier.get("system", "")).endswith("/ord-detl-id")
 
 
 def show(console: Console, found: dict[str, Any], stage: Stage) -> None:
     """The same for people: when, who, what, which resource."""
     for journey in found["journeys"]:
         table = Table("when", "who", "what", "resource", title=f"Prescription {journey['prescription']}")
+        table.columns[3].overflow = "fold"
         for step in journey["steps"]:
-            table.add_row(step["when"], step["system"], step["step"], step["resource"])
+            table.add_row(step["when"][11:23], step["system"], step["step"], step["resource"])
         console.print(table)
     counts = ", ".join(f"{number} {name}" for name, number in found["counts"].items())
     console.print(f"[bold]FHIR resources[/bold]: {counts}")

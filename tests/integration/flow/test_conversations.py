@@ -61,6 +61,7 @@ class Scene:
         )
         self.conversations = Conversations({f"s/{name}": read(file)}, [target], self.woken.append)
         store.changed.append(self.conversations.stored)
+        store.committed.append(self.conversations.committed)
 
     async def task(self, id: str = "1", status: str = "requested") -> None:
         body = json_line({"resourceType": "Task", "id": id, "status": status, "intent": "order"}).encode()
