@@ -22,7 +22,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
@@ -147,7 +147,10 @@ class Simulator(HttpSimulator):
         return [Route("/{path:path}", self._transact, methods=["POST"])]
 
     async def _transact(self, request: Request) -> Response:
-        body = await request.body()
+        try:
+            body = await request.body()
+        except ClientDisconnect:
+            return Response(status_code=400)
         if not self._signed(request, body):
             return PlainTextResponse("signature does not match", status_code=401)
         envelope = _parse(body)
