@@ -7,7 +7,7 @@ keys, version, updated and body. Keyset paging: `after` is the driving key of th
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import (
@@ -75,6 +75,40 @@ def _p(name: str, kind: TypeEngine[Any] | None = None) -> Any:
     return bindparam(name, type_=kind)
 
 
+class _Cut(NamedTuple):
+    """A query in order and cut to a page, and the order of its arguments."""
+
+    query: Select[Any]
+    names: list[str]
+
+
+def _cut(
+    query: Select[Any],
+    names: list[str],
+    key: list[Any],
+    filters: tuple[int, ...],
+    paged: bool,
+    descending: bool,
+    dated: FromClause = resource,
+) -> _Cut:
+    """Add the other equalities, the place to go on from, order and limit, and their arguments to `names`.
+
+    `dated` has the resource's main date and pid.
+    """
+    names = list(names)
+    for number, count in enumerate(filters):
+        keys = [f"f{number}_{i}" for i in range(count)]
+        names += [f"f{number}", *keys]
+        query = query.where(_also(number, keys, dated))
+    if paged:
+        after = [f"after{i}" for i in range(len(key))]
+        names += after
+        place = tuple_(*map(_p, after))
+        query = query.where(tuple_(*key) < place if descending else tuple_(*key) > place)
+    order = [column.desc() if descending else column for column in key]
+    return _Cut(query.order_by(*order).limit(_p("limit")), [*names, "limit"])
+
+
 def _finish(
     query: Select[Any],
     names: list[str],
@@ -83,30 +117,18 @@ def _finish(
     paged: bool,
     descending: bool,
 ) -> Statement:
-    """Add the other equalities, the place to go on from, order and limit, and their arguments to `names`."""
-    names = list(names)
-    for number, count in enumerate(filters):
-        keys = [f"f{number}_{i}" for i in range(count)]
-        names += [f"f{number}", *keys]
-        query = query.where(_also(number, keys))
-    if paged:
-        after = [f"after{i}" for i in range(len(key))]
-        names += after
-        place = tuple_(*map(_p, after))
-        query = query.where(tuple_(*key) < place if descending else tuple_(*key) > place)
-    order = [column.desc() if descending else column for column in key]
-    return statement(query.order_by(*order).limit(_p("limit")), [*names, "limit"])
+    return statement(*_cut(query, names, key, filters, paged, descending))
 
 
-def _also(number: int, keys: list[str]) -> ColumnElement[bool]:
+def _also(number: int, keys: list[str], dated: FromClause) -> ColumnElement[bool]:
     """Another equality that the same resource must have (its rows carry the same date)."""
     other = index_equal.alias(f"e{number}")
     return exists(
         select(1).where(
             other.c.param == _p(f"f{number}"),
             other.c.hash.in_([_p(key) for key in keys]) if len(keys) > 1 else other.c.hash == _p(keys[0]),
-            other.c.date == resource.c.date,
-            other.c.pid == resource.c.pid,
+            other.c.date == dated.c.date,
+            other.c.pid == dated.c.pid,
         )
     )
 
@@ -119,19 +141,19 @@ def _joined(source: FromClause, pid: Any) -> Any:
 
 @lru_cache(512)
 def by_equal(count: int, filters: tuple[int, ...], paged: bool) -> Statement:
-    """Equality with `count` keys, newest main date first. Arguments: param, keys, filters, place, limit."""
-    if count == 1:
-        rows: Any = index_equal
-        mine = and_(rows.c.param == _p("param"), rows.c.hash == _p("k0"))
-        query = select(rows.c.date, *_CANDIDATE).select_from(_joined(rows, rows.c.pid)).where(mine)
-    else:
-        keys = [_p(f"k{i}") for i in range(count)]
-        inner = select(index_equal.c.date, index_equal.c.pid).distinct()
-        inner = inner.where(index_equal.c.param == _p("param"), index_equal.c.hash.in_(keys))
-        rows = inner.subquery("d")
-        query = select(rows.c.date, *_CANDIDATE).select_from(_joined(rows, rows.c.pid))
-    names = ["param", *(f"k{i}" for i in range(count))]
-    return _finish(query, names, [rows.c.date, rows.c.pid], filters, paged, True)
+    """Equality with `count` keys, newest main date first. Arguments: param, keys, filters, place, limit.
+
+    The page is cut before any body is looked up.
+    """
+    keys = [f"k{i}" for i in range(count)]
+    rows = index_equal
+    one = rows.c.hash.in_([_p(key) for key in keys]) if count > 1 else rows.c.hash == _p("k0")
+    query = select(rows.c.date, rows.c.pid).where(rows.c.param == _p("param"), one)
+    key = [rows.c.date, rows.c.pid]
+    cut = _cut(query.distinct() if count > 1 else query, ["param", *keys], key, filters, paged, True, rows)
+    page = cut.query.subquery("page")
+    joined = select(page.c.date, *_CANDIDATE).select_from(_joined(page, page.c.pid))
+    return statement(joined.order_by(page.c.date.desc(), page.c.pid.desc()), cut.names)
 
 
 @lru_cache(512)

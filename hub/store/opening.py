@@ -8,7 +8,6 @@ from datetime import tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import asyncpg
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -16,7 +15,6 @@ from hub import clock as wall
 from hub.clock import Clock
 from hub.errors import Misconfigured
 from hub.store import lock, migrations
-from hub.store.postgres import PostgresStore
 from hub.store.sqlite import SqliteStore
 from hub.store.store import Store
 
@@ -47,6 +45,10 @@ async def open_store(
     zone = zone or ZoneInfo("Asia/Shanghai")
     if parsed.get_backend_name() == "sqlite":
         return _open_sqlite(parsed, address, zone=zone, base_url=base_url, clock=clock, remember=remember)
+    import asyncpg  # not needed on one machine with SQLite
+
+    from hub.store.postgres import PostgresStore
+
     dsn = parsed.set(drivername="postgresql").render_as_string(hide_password=False)
     try:
         await migrations.upgrade_postgres(dsn)

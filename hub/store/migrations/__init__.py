@@ -9,13 +9,13 @@ import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import asyncpg
-
 from hub.errors import Misconfigured
 from hub.store.schema import metadata
 
 if TYPE_CHECKING:
     from alembic.config import Config
+    from asyncpg import Connection as Raw
+    from asyncpg import Record
     from sqlalchemy import Connection
 
 LATEST = "0002"
@@ -69,6 +69,8 @@ def upgrade_sqlite(path: Path) -> None:
 
 async def upgrade_postgres(dsn: str) -> None:
     """Upgrade a PostgreSQL database in one transaction, if need be; hubs that start together take turns."""
+    import asyncpg
+
     connection = await asyncpg.connect(dsn)
     try:
         if await connection.fetchval(_ASK) == LATEST:
@@ -81,7 +83,7 @@ async def upgrade_postgres(dsn: str) -> None:
     from sqlalchemy.ext.asyncio import create_async_engine
     from sqlalchemy.pool import NullPool
 
-    async def connect() -> asyncpg.Connection[asyncpg.Record]:
+    async def connect() -> Raw[Record]:
         return await asyncpg.connect(dsn)
 
     engine = create_async_engine("postgresql+asyncpg://", poolclass=NullPool, async_creator=connect)
