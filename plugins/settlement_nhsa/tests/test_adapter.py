@@ -15,8 +15,7 @@ from hub.testing import running
 from hub_settlement_nhsa.adapter import NhsaAdapter
 from hub_settlement_nhsa.settings import NhsaSettings
 from hub_settlement_nhsa.simulator import Simulator
-
-from .visits import CONVERSATION, Visit, sample
+from plugins.settlement_nhsa.tests.visits import CONVERSATION, Visit, sample
 
 Answer = Callable[[httpx.Request], httpx.Response]
 

@@ -10,8 +10,7 @@ from hub.testing.contract import AdapterContract
 from hub_settlement_nhsa.adapter import NhsaAdapter
 from hub_settlement_nhsa.settings import NhsaSettings
 from hub_settlement_nhsa.simulator import Simulator
-
-from .visits import Visit
+from plugins.settlement_nhsa.tests.visits import Visit
 
 
 class TestNhsaContract(AdapterContract):

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from hub_settlement_nhsa.rules import check
-
-from .visits import sample
+from plugins.settlement_nhsa.tests.visits import sample
 
 BASE = "https://sanyi-hub.org/fhir"
 

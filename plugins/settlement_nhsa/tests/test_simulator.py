@@ -13,8 +13,7 @@ from hub.testing import running
 from hub_settlement_nhsa.simulated.books import Insured
 from hub_settlement_nhsa.simulated.policy import Drug, Policy
 from hub_settlement_nhsa.simulator import Simulator
-
-from .visits import CARD, CONVERSATION, Visit, encode, sample
+from plugins.settlement_nhsa.tests.visits import CARD, CONVERSATION, Visit, encode, sample
 
 DRUGS = {"XA10BBB998A001010100002": Drug(level="02", share=Decimal("0.05"))}
 

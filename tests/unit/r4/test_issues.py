@@ -7,8 +7,7 @@ import pytest
 
 from hub import r4
 from hub.errors import InvalidResource
-
-from .samples import CLAIM, OBSERVATION, PATIENT
+from tests.unit.r4.samples import CLAIM, OBSERVATION, PATIENT
 
 
 def refused(body: bytes) -> list[tuple[str, str]]:

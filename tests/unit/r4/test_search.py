@@ -8,8 +8,7 @@ import pytest
 
 from hub import r4
 from hub.r4.search import extractor
-
-from .samples import CLAIM, OBSERVATION, PATIENT
+from tests.unit.r4.samples import CLAIM, OBSERVATION, PATIENT
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 DAY = 86_400_000_000
