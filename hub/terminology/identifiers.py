@@ -13,7 +13,7 @@ ID_CARD_SYSTEM = "urn:oid:2.16.156.10011.1.3"
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECK = "10X98765432"
 _PLACEHOLDERS = frozenset(
-    "0 - -- / \\ . ? * X XX XXX N/A NA NONE NULL NIL UNKNOWN UNK UNKN TEST 无 暂无 不详 未知 未提供 空".split()
+    "0 - -- / \\ . ? * X XX XXX N/A NA NONE NULL NIL UNKNOWN UNK UNKN 无 暂无 不详 未知 未提供 空".split()
 )
 
 
