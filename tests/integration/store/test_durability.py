@@ -17,7 +17,7 @@ from sqlalchemy import select
 from hub.errors import Retryable
 from hub.store import Store, Tx, insert_into, open_store, statement
 from hub.store.flow import counter
-from hub.store.resources import get, put
+from hub.store.resources import Written, get, put
 from tests.integration.store.samples import patient
 
 _ADD = insert_into(counter)
@@ -183,3 +183,23 @@ async def test_who_is_expected_shares_the_commit(sqlite_url: str) -> None:
     assert store.writes == 6
     assert store.commits <= 3
     await store.close()
+
+
+async def test_what_a_hub_remembers_is_only_a_hint_on_postgres(postgres_url: str) -> None:
+    first, second = await open_store(postgres_url), await open_store(postgres_url)
+
+    async def write(store: Store, gender: str) -> Written:
+        made = patient(store, "shared", gender=gender)
+
+        async def work(tx: Tx) -> Written:
+            return await put(tx, made)
+
+        return await store.write(work)
+
+    assert (await write(first, "female")).version == 1
+    assert (await write(second, "male")).version == 2
+    again = await write(first, "female")
+    assert (again.change, again.version) == ("updated", 3)
+    assert (await write(second, "female")).change == "unchanged"
+    await first.close()
+    await second.close()

@@ -1,0 +1,62 @@
+"""Whichever condition drives a search, the same resources are found."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from hub.store import Store, Tx
+from hub.store.conditions import Equal, Ids
+from hub.store.drivers import Driver
+from hub.store.resources import put_all
+from hub.store.search import _collect, _conditions, _planned, parse_query
+from tests.integration.store.samples import any_draft, identifier
+
+_FAMILIES = ["Zhao", "Qian", "Sun", "Li", "Zhou", "Müller", "Muir"]
+_ASKED = [
+    ("gender", "male"), ("gender", "female,other"), ("gender:not", "male"), ("gender:missing", "true"),
+    ("active", "true"), ("identifier", "3"), ("identifier", "1,2,3,4"), ("name", "m"), ("name", "zh,q"),
+    ("family:exact", "Li"), ("name:contains", "u"), ("given", "a"), ("birthdate", "1970"),
+    ("birthdate", "ge1969-06"), ("birthdate", "lt1968,gt1971"), ("birthdate", "ne1970"),
+    ("_lastUpdated", "ge2026"), ("death-date:missing", "true"),
+]  # fmt: skip
+
+
+def _person(chance: random.Random, number: int) -> dict[str, Any]:
+    members: dict[str, Any] = {"resourceType": "Patient", "id": f"p{number}"}
+    if chance.random() < 0.9:
+        members["gender"] = chance.choice(["male", "female", "other"])
+    if chance.random() < 0.7:
+        year, rest = chance.randint(1967, 1972), chance.choice(["", "-03", "-06-15"])
+        members["birthDate"] = f"{year}{rest}"
+    members["active"] = chance.random() < 0.5
+    given = chance.sample(["Ann", "Min", "Mu", "Li"], chance.randint(0, 2)) or ["Bo"]
+    members["name"] = [{"family": chance.choice(_FAMILIES), "given": given}]
+    members["identifier"] = identifier(str(number % 9))
+    return members
+
+
+async def test_every_driver_finds_the_same(store: Store) -> None:
+    chance = random.Random(20260202)
+    drafts = [any_draft(store, _person(chance, number)) for number in range(120)]
+
+    async def work(tx: Tx) -> None:
+        await put_all(tx, drafts)
+
+    await store.write(work)
+    for _ in range(40):
+        asked = chance.sample(_ASKED, chance.randint(1, 3))
+        query = parse_query("Patient", asked)
+        conditions = await _conditions(store, query)
+        assert conditions is not None
+        expected = None
+        for place in range(-1, len(conditions)):
+            one = conditions[place] if place >= 0 else None
+            if isinstance(one, Ids) or (isinstance(one, Equal) and one.negated):
+                continue
+            plan = _planned(query, conditions, Driver(one), place)
+            found = [hit.id for hit in await _collect(store, plan, None, None)]
+            assert len(found) == len(set(found)), (asked, place)
+            if expected is None:
+                expected = set(found)
+            assert set(found) == expected, (asked, place)
