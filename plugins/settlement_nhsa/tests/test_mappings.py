@@ -1,4 +1,4 @@
-"""Every mapping of the insurer's set against its samples, whose results were written from the interface."""
+"""The insurer's mapping set: its samples, and what the plugin's own checks say of their results."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from hub import content, r4
+from hub import content
 from hub.mapping import Context, Mappings, load
-from hub.settings import DEVELOPMENT_KEY
+from hub.mapping.check import test_mapping as differences
 from hub_settlement_nhsa import fields, rules
 
 FOLDER = content.mappings() / "settlement-nhsa"
-CASES = sorted((FOLDER / "samples").glob("*.json"))
-CASES = [path for path in CASES if not path.stem.endswith((".expected", ".context"))]
+SAMPLES = FOLDER / "samples"
+DOCUMENTS = sorted(
+    path.stem for path in FOLDER.glob("*.yaml") if path.name[0] != "_" and ".conversation." not in path.name
+)
+EXPECTED = sorted(SAMPLES.glob("*.expected.json"))
 
 
 @pytest.fixture(scope="module")
@@ -29,44 +32,38 @@ def read(path: Path) -> Any:
     return json.loads(path.read_text("utf-8"), parse_float=Decimal)
 
 
-def context(path: Path) -> Context:
-    env = read(path.with_suffix(".context.json"))
-    key = DEVELOPMENT_KEY.encode()
-    env["resource"] = env.get("focus") or read(path)
-    return Context(system=env.pop("system"), hub_key=key, zone=ZoneInfo("Asia/Shanghai"), env=env)
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_samples(name: str, mappings: Mappings) -> None:
+    for result in differences(mappings.named(f"settlement-nhsa/{name}"), mappings):
+        assert result.ok, result
 
 
-def literal(value: Any) -> Any:
-    """Numbers by their digits: 4.0 is not 4.00."""
-    if isinstance(value, dict):
-        return {name: literal(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [literal(one) for one in value]
-    return f"number {value}" if isinstance(value, int | Decimal) and not isinstance(value, bool) else value
+@pytest.mark.parametrize(
+    "path", [path for path in EXPECTED if "-reply" not in path.name], ids=lambda path: path.name
+)
+def test_every_expected_request_is_complete(path: Path) -> None:
+    assert fields.check(path.read_bytes()) == []
 
 
-@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
-def test_sample(path: Path, mappings: Mappings) -> None:
-    document = mappings.named(f"settlement-nhsa/{path.stem.partition('.')[0]}")
-    expected = read(path.with_suffix(".expected.json"))
-    if document.document.direction == "out":
-        rendered = document.render(read(path), context(path))
-        assert literal(json.loads(rendered.body, parse_float=Decimal)) == literal(expected)
-        assert rendered.business_id == expected["msgid"]
-        assert fields.check(rendered.body) == []
-        return
-    mapped = document.map(path.read_bytes(), context(path))
-    made = [json.loads(one.body, parse_float=Decimal) for one in mapped.resources]
-    assert literal(made) == literal(expected["resources"])
-    assert literal(mapped.facts) == literal(expected["facts"])
-    assert [issue.diagnostics for issue in mapped.issues] == expected["issues"]
-    for one in mapped.resources:
-        r4.decode(one.body, one.type)
-        assert rules.check(r4.tree(one.body), {}) == []
+@pytest.mark.parametrize(
+    "path", [path for path in EXPECTED if "-reply" in path.name], ids=lambda path: path.name
+)
+def test_every_expected_settlement_adds_up(path: Path) -> None:
+    for resource in read(path)["resources"]:
+        assert rules.check(resource, {}) == []
 
 
-def test_every_document_has_a_sample() -> None:
-    documents = {
-        path.stem for path in FOLDER.glob("*.yaml") if path.name[0] != "_" and "conversation" not in path.name
-    }
-    assert documents == {path.stem.partition(".")[0] for path in CASES}
+def test_an_answer_and_a_question_tell_of_the_same_settlement(mappings: Mappings) -> None:
+    """The ClaimResponse of a lost 2207A, found by 5203, has the id that the answer would have given it."""
+    ids = []
+    for name in ("2207A-reply", "5203-reply"):
+        known = read(SAMPLES / f"{name}.context.json")
+        near = {f"{one['resourceType']}/{one['id']}": one for one in known["resources"]}
+        context = Context(
+            system="insurer", hub_key=b"k", zone=ZoneInfo("Asia/Shanghai"), env=known | {"resolve": near.get}
+        )
+        mapped = mappings.named(f"settlement-nhsa/{name}").map(
+            (SAMPLES / f"{name}.json").read_bytes(), context
+        )
+        ids.append([(one.type, one.id) for one in mapped.resources])
+    assert ids[0] == ids[1]
