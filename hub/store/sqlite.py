@@ -8,6 +8,7 @@ what comes next. WAL with synchronous=FULL: what was answered survives a power l
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 import time
@@ -33,8 +34,13 @@ _CLOSED = "The store is closed"
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A connection with our settings; a new file is readable by its owner only."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    """A connection with our settings; a new file is readable by its owner only.
+
+    A file that is there is not opened here: closing any descriptor of a file drops every POSIX lock this
+    process holds on it, SQLite's too (https://sqlite.org/howtocorrupt.html section 2.2).
+    """
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=1024)
     for pragma in (
         "busy_timeout = 5000",
