@@ -91,7 +91,8 @@ def totals(sent: list[Sent]) -> dict[str, int]:
 
 def show(console: Console, sent: list[Sent], left_out: int) -> None:
     """Every message with its reason, and the sum."""
-    table = Table("message", "kind", "ack", "became", "why", title="Third-party messages")
+    table = Table("message", "kind", "ack", "became", "why", title="Third-party messages", box=None)
+    table.columns[0].overflow = table.columns[4].overflow = "fold"
     for one in sent:
         table.add_row(one.name, one.kind, one.ack, one.state, one.reason)
     console.print(table)
