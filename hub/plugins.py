@@ -76,10 +76,13 @@ class Plugins:
             raise Misconfigured(f"unknown hook: {error}") from error
 
     def _take(self, entry: Loaded, plugin: Any) -> None:
-        for kind in self._call(plugin, "register_adapters"):
-            self._take_adapter(entry, kind)
-        self.rules.extend(self._call(plugin, "register_rules"))
-        self.operations.extend(self._call(plugin, "register_operations"))
+        adapters, rules, operations = (
+            self._call(plugin, hook) for hook in ("register_adapters", "register_rules", "register_operations")
+        )
+        for adapter in adapters:
+            self._take_adapter(entry, adapter)
+        self.rules.extend(rules)
+        self.operations.extend(operations)
 
     def _call(self, plugin: Any, hook: str) -> list[Any]:
         return list(getattr(plugin, hook)()) if hasattr(plugin, hook) else []
