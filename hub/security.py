@@ -41,7 +41,7 @@ def check_exposure(host: str) -> None:
 
 
 def caller_of(headers: Iterable[tuple[bytes, bytes]], client: tuple[str, int] | None) -> Caller:
-    """The caller of an HTTP request (ASGI headers and peer); Forbidden when it did not come from this machine."""
+    """The caller of an HTTP request (ASGI headers and peer); Forbidden if it is from elsewhere."""
     if client is not None and client[0] and not is_loopback(client[0]):
         raise Forbidden("this hub is open on loopback only: requests from other machines are refused")
     for name, value in headers:
@@ -55,7 +55,7 @@ def caller_of(headers: Iterable[tuple[bytes, bytes]], client: tuple[str, int] | 
 
 
 def authorize(caller: Caller, action: Action, type_name: str = "") -> None:
-    """Return if `caller` may do `action` on `type_name` ("" = the whole system); raise Forbidden otherwise."""
+    """Return if `caller` may do `action` on `type_name` ("": the whole system), else raise Forbidden."""
     if not caller.organisation:
         raise Forbidden(f"a caller without an organisation may not {action} {type_name}".rstrip())
 

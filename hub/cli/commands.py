@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from hub.errors import HubError, Misconfigured
@@ -68,21 +67,15 @@ def file(config: Path | None) -> Path | None:
 def run(arguments: list[str] | None = None) -> int:
     """Run one command; its exit code. Errors are one message on stderr, never a traceback."""
     try:
-        result = app(args=arguments, prog_name="hub", standalone_mode=False)
-        return result if isinstance(result, int) else 0
-    except click.exceptions.Exit as end:
-        return end.exit_code
-    except click.ClickException as error:
-        error.show()
-        return 2
-    except (click.Abort, KeyboardInterrupt):
+        app(args=arguments, prog_name="hub")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 0
     except HubError as error:
         print(f"hub: {error}", file=sys.stderr)
         return exit_code(error)
+    return 0
 
 
 def exit_code(error: HubError) -> int:

@@ -31,6 +31,7 @@ def simulate(
 
 
 async def _run(simulator: Any, host: str, port: int, scene: str, given: dict[str, Any], as_json: bool) -> int:
+    stop = _interrupted()
     address = await simulator.start(host, port)
     try:
         show.one({"kind": simulator.kind, "address": address}, as_json=as_json)
@@ -41,19 +42,20 @@ async def _run(simulator: Any, host: str, port: int, scene: str, given: dict[str
                 raise Misconfigured(str(error)) from error
             print(json.dumps({"scene": scene, "result": result}, default=str, ensure_ascii=False))
         else:
-            await _interrupted()
+            await stop.wait()
     finally:
         await simulator.stop()
     return 0
 
 
-async def _interrupted() -> None:
+def _interrupted() -> asyncio.Event:
+    """Set by SIGINT and SIGTERM."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(number, stop.set)
-    await stop.wait()
+    return stop
 
 
 def _options(options: list[str]) -> dict[str, Any]:
