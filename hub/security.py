@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from hub.audit import Action
@@ -21,6 +22,7 @@ OPEN = Caller(organisation="api", via="http")
 _FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip")
 
 
+@lru_cache(1024)
 def is_loopback(host: str) -> bool:
     """Whether an address or name means this machine only."""
     if host in ("localhost", "localhost."):

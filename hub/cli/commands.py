@@ -241,7 +241,7 @@ def map_run(
         str, typer.Argument(metavar="MAPPING", help="folder/document, or a folder that chooses by kind")
     ],
     source: Annotated[
-        Path, typer.Argument(metavar="FILE", help="the message; - reads standard input", allow_dash=True)
+        Path, typer.Argument(metavar="FILE", help="the message, or a resource for an outbound one")
     ],
     config: Config = None,
     system: Annotated[str, typer.Option(help="channel the resource ids are derived for")] = "",
