@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,12 @@ from pathlib import Path
 from hub.store import open_store
 from hub.store.resources import draft, get, put
 
-READ = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); print(c.execute(sys.argv[2]).fetchone()[0]); c.close()"
+COUNT = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+print(connection.execute("SELECT count(*) FROM resource").fetchone()[0])
+connection.close()
+"""
 BODY = b'{"resourceType":"Organization","id":"%d","name":"County hospital"}'
 
 
@@ -23,12 +29,10 @@ async def test_a_reader_beside_the_hub_sees_and_spoils_nothing(sqlite_url: str) 
 
     for number in range(1, 4):
         await write(number)
-        seen = subprocess.run(
-            [sys.executable, "-c", READ, str(path), "SELECT count(*) FROM resource"],
-            capture_output=True,
-            check=True,
+        found = await asyncio.to_thread(
+            subprocess.run, [sys.executable, "-c", COUNT, str(path)], capture_output=True, check=True
         )
-        assert int(seen.stdout) == number
+        assert int(found.stdout) == number
         assert path.with_name(path.name + "-wal").exists(), "the reader took the hub for gone"
     await store.close()
     store = await open_store(sqlite_url)

@@ -1,0 +1,1 @@
+"""What the hub costs and how fast it is: figures for people, never assertions about time."""
