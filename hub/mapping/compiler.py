@@ -27,6 +27,7 @@ _IDENTIFIER_KEYS = frozenset("system value type use period assigner check".split
 _RESOURCE_KEYS = frozenset("$as $when $for $let $id $system $existing".split())
 _GROUP_KEYS = frozenset("$as $when $for $let resources".split())
 _NODE_KEYS = frozenset("$when $for $as $let $default $ref $reference $value $code $identifier".split())
+_CHECKED = INTEGERS | {"decimal", "boolean"}
 V2_0203 = "http://terminology.hl7.org/CodeSystem/v2-0203"
 
 Build = Callable[[Any, dict[str, Any], runtime.Run], Any]
@@ -76,10 +77,11 @@ class _Compiler:
     def constant(self, value: Any) -> str:
         return self.expressions.constant(value)
 
-    def where(self, node: Scalar) -> None:
+    def where(self, node: Scalar, scope: Scope) -> None:
+        """Say where we are, before something that may warn."""
         text = node.expression or ""
         if _WARNS.search(text):
-            self.emit(f"R.where = {self.constant(_WARNS.split(text)[0].rstrip('.') or text)}")
+            self.emit(f"R.where = {self.constant(scope.position(text))}")
 
     # the whole
 
@@ -145,8 +147,10 @@ class _Compiler:
 
     def bind(self, key: str, value: Node, scope: Scope) -> None:
         local = self.name("l")
+        scope.texts.pop(f"%{key}", None)
         if isinstance(value, Scalar) and value.expression is not None:
-            self.where(value)
+            scope.texts[f"%{key}"] = f"({scope.whole(value.expression)})"
+            self.where(value, scope)
             single = self.expressions.single(value, scope)
             if single is not None:
                 self.emit(f"{local} = {single.code}")
@@ -173,7 +177,7 @@ class _Compiler:
             node.fail("names with expressions", describe(node))
         for key, value in node.entries.items():
             if isinstance(value, Scalar) and value.expression is not None:
-                self.where(value)
+                self.where(value, scope)
                 items, _ = self.expressions.items(value, scope)
                 self.emit(f"fact(R, {key!r}, {items})")
             else:
@@ -291,13 +295,13 @@ class _Compiler:
             if candidate.expression is None:
                 codes.append(repr(candidate.text))
             else:
-                self.where(candidate)
+                self.where(candidate, scope)
                 codes.append(self.expressions.one(candidate, scope).code)
             texts.append(candidate.text.removeprefix("= "))
         system = ""
         if "$system" in item.entries:
             system = f", {self.leaf(item.entries['$system'], JSON, scope).code}"
-        where = self.constant(" | ".join(texts))
+        where = self.constant(scope.position(" | ".join(texts)))
         self.emit(f"{variable} = R.id({type_name!r}, {where}, ({', '.join(codes)},){system})")
 
     def body(self, item: Fields, type_name: str, variable: str, scope: Scope) -> None:
@@ -346,9 +350,9 @@ class _Compiler:
         if self.expressions.single(node, scope) is not None:
             return self.listed(self.leaf(node, one, scope))
         items, _ = self.expressions.items(node, scope)
-        self.where(node)
+        self.where(node, scope)
         variable, item = self.name(), self.name("i")
-        converted = self.converted(f"text_of({item})", "any", node, one)
+        converted = self.converted(f"text_of({item})", "any", node, one, scope)
         self.emit(f"{variable} = [x for x in [{converted} for {item} in {items}] if x is not None] or None")
         return Made(variable, True, True)
 
@@ -507,28 +511,28 @@ class _Compiler:
         folded = self.expressions.folded(node)
         if folded is not None:
             return Made(repr(folded))
-        self.where(node)
+        self.where(node, scope)
         fast = self.expressions.one(node, scope)
         if fast.kind == "int" and not slot.fhir:
             return Made(fast.code, False, True)
         variable = self.name()
-        converted = self.converted(fast.code, fast.kind, node, slot)
+        converted = self.converted(fast.code, fast.kind, node, slot, scope)
         self.emit(f"{variable} = {converted}")
         return Made(variable, True, True)
 
-    def converted(self, code: str, kind: str, node: Scalar, slot: Slot) -> str:
+    def converted(self, code: str, kind: str, node: Scalar, slot: Slot, scope: Scope) -> str:
         """The value in the type of its element."""
         if not slot.fhir:
             return code
-        where = self.constant((node.expression or "")[:80])
+        if slot.primitive and slot.type not in _CHECKED:
+            return code if kind == "str" else f"R.string({code})"
+        where = self.constant(scope.position(node.expression or ""))
         if slot.type == "decimal":
             return f"R.numeric({where}, {code})"
         if slot.type in INTEGERS:
             return code if kind == "int" else f"R.integer({where}, {code})"
         if slot.type == "boolean":
             return f"R.boolean({where}, {code})"
-        if slot.primitive:
-            return code if kind == "str" else f"R.string({code})"
         return f"R.structure({where}, {code})"
 
     def constant_leaf(self, node: Scalar, slot: Slot) -> str:
@@ -574,7 +578,7 @@ class _Compiler:
         if slot.fhir and slot.type != "Coding":
             node.fail(f"a {slot.type}", "$translate, which yields a Coding (for a bare code write $code)")
         value = self.leaf(value_node, JSON, scope)
-        where, variable = self.where_of(value_node), self.name()
+        where, variable = self.where_of(value_node, scope), self.name()
         more = "".join(
             f", {key[1:]}={self.leaf(node.entries[key], JSON, scope).code}"
             for key in ("$system", "$display")
@@ -589,7 +593,7 @@ class _Compiler:
         if "$translate" not in node.entries:
             node.fail("$translate: the concept map", "none")
         value = self.leaf(node.entries["$code"], JSON, scope)
-        where, variable = self.where_of(node.entries["$code"]), self.name()
+        where, variable = self.where_of(node.entries["$code"], scope), self.name()
         system = ""
         if "$system" in node.entries:
             system = f", {self.leaf(node.entries['$system'], JSON, scope).code}"
@@ -606,9 +610,9 @@ class _Compiler:
         self.emit(f"{variable} = {self.constant_leaf(default, slot)} if {made.code} is None else {made.code}")
         return Made(variable, False, made.data)
 
-    def where_of(self, node: Node) -> str:
+    def where_of(self, node: Node, scope: Scope) -> str:
         text = node.expression if isinstance(node, Scalar) else None
-        return self.constant((text or self.document.name)[:80])
+        return self.constant(scope.position(text) if text else self.document.name)
 
     def identifier(self, node: Fields, slot: Slot, scope: Scope) -> Made:
         content = node.entries["$identifier"]
@@ -639,7 +643,7 @@ class _Compiler:
         check = content.text("check")
         if check not in ("", "id-card", "uscc", "none"):
             content.entries["check"].fail("id-card, uscc or none", f"{check!r}")
-        where = self.where_of(content.entries["value"])
+        where = self.where_of(content.entries["value"], scope)
         self.emit(f"{variable} = R.identifier({where}, {check!r}, {variable})")
         return Made(variable, True, True)
 
@@ -690,6 +694,7 @@ class _Compiler:
         self.depth += 1
         self.emit(f"E['index'] = {index}")
         inner = scope.inside(item, kind)
+        inner.texts["$this"] = scope.whole(source.expression)
         inner.locals["index"] = Local(index, "int")
         name = node.text("$as") if "resourceType" not in node.entries else ""
         if name:

@@ -19,6 +19,8 @@ from hub.mapping.document import Scalar
 from hub.mapping.functions import FUNCTIONS, SCALARS
 from hub.mapping.runtime import Slow
 
+_VARIABLE = re.compile(r"%[A-Za-z_]\w*|\$this")
+_PATH = re.compile(r"\b([A-Z][A-Z0-9]{2})\.(\d+(?:\.\d+)*)")
 _SEGMENT = re.compile(r"[A-Z][A-Z0-9]{2}")
 _KEEPS_KIND = frozenset(("where", "first", "last", "tail", "skip", "take", "distinct", "single"))
 
@@ -60,10 +62,27 @@ class Scope(msgspec.Struct):
     kind: str = "any"  # message, group, segment, part or any
     root_kind: str = "any"
     locals: dict[str, Local] = msgspec.field(default_factory=dict)
+    texts: dict[str, str] = msgspec.field(default_factory=dict)
+    """What variables and $this stand for, so that a warning can name a position."""
 
     def inside(self, source: str, kind: str) -> Scope:
         """The scope of a loop's body."""
-        return Scope(source=source, kind=kind, root_kind=self.root_kind, locals=dict(self.locals))
+        return Scope(
+            source=source, kind=kind, root_kind=self.root_kind, locals=dict(self.locals), texts=dict(self.texts)
+        )
+
+    def whole(self, text: str) -> str:
+        """An expression with its variables written out."""
+        return _VARIABLE.sub(lambda match: self.texts.get(match[0], match[0]), text)
+
+    def position(self, text: str) -> str:
+        """The HL7 v2 positions an expression reads (`RXE-2, RXO-1`), or the expression itself."""
+        if self.root_kind != "message":
+            return text[:80]
+        whole = self.whole(text)
+        found = dict.fromkeys(f"{segment}-{path}" for segment, path in _PATH.findall(whole))
+        told = [place for place in found if not place.startswith("MSH")] or list(found)
+        return ", ".join(told[:6]) if told else text[:80]
 
 
 class Expressions:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta, timezone, tzinfo
 
 import msgspec
 
@@ -21,6 +22,7 @@ MAX_REPETITIONS = 1_000
 
 _REPEATED: list[str] = []
 _SEGMENT_ID = re.compile(r"[A-Z][A-Z0-9]{2}")
+_OFFSET = re.compile(r"([+-])(\d\d)(\d\d)$")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -353,6 +355,14 @@ class Hl7Message(Group):
             except (ValueError, UnicodeDecodeError):
                 return match[0]
         return match[0]
+
+    def zone(self) -> tzinfo | None:
+        """The offset of MSH-7, which counts for every time of the message that has none of its own."""
+        match = _OFFSET.search(self.segments[0].first(7) or "")
+        if match is None:
+            return None
+        offset = timedelta(hours=int(match[2]), minutes=int(match[3]))
+        return timezone(-offset if match[1] == "-" else offset) if offset < timedelta(hours=24) else None
 
     def header(self) -> Header:
         """MSH as plain values."""

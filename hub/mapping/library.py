@@ -106,6 +106,8 @@ class Mapping:
         compiled, run = self._run(context)
         tree = self.read(source, context)
         run.env["message"] = [tree]
+        if isinstance(tree, hl7v2.Hl7Message):
+            run.zone = run.env["zone"] = tree.zone() or run.zone
         for warning in getattr(tree, "warnings", ()):
             run.issues.append(Issue(severity="warning", code="value", diagnostics=warning))
         compiled.map(tree, run.env, run)

@@ -200,7 +200,7 @@ class Run:
         code = str(value)
         target = self.map_named(map_name).find(code, str(system or ""))
         if target is None:
-            self._unmapped(where, map_name, str(system or ""), code)
+            self._unmapped(where, map_name, str(system or ""), code, "; the original coding is kept")
             return _coding(system, code, display)
         if target.equivalence == "inexact":
             self._unmapped(where, map_name, str(system or ""), code, known=True)
@@ -220,12 +220,11 @@ class Run:
             self._unmapped(where, map_name, str(system or ""), str(value), known=True)
         return target.code or None
 
-    def _unmapped(self, where: str, map_name: str, system: str, code: str, known: bool = False) -> None:
+    def _unmapped(self, where: str, map_name: str, system: str, code: str, kept: str = "", known: bool = False) -> None:
         if (map_name, system, code) not in self.unmapped:
             self.unmapped.append((map_name, system, code))
         self.where = where
         what = "is mapped inexactly by" if known else "is not in"
-        kept = "" if known else "; the original coding is kept"
         self.warn("unmapped-code", f"the code {what} the concept map {map_name}{kept}", "code-invalid")
 
     def identifier(self, where: str, check: str, content: dict[str, Any] | None) -> dict[str, Any] | None:
