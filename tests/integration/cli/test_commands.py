@@ -192,3 +192,28 @@ def test_commands_reach_a_hub_on_postgresql(tmp_path: Path, postgres_url: str) -
     process = place.serve()
     assert place.json("channel", "list")[0]["state"] == "running"
     assert end(process) == 0
+
+
+def test_own_mappings_are_run_and_tested(place: Place) -> None:
+    folder = place.folder / "own" / "clinic"
+    (folder / "samples").mkdir(parents=True)
+    (place.folder / "hub.toml").write_text('mappings = ["own"]\n', "utf-8")
+    (folder / "person.yaml").write_text(
+        "mapping: clinic/person\ndirection: in\nformat: json\nkinds: [person]\n"
+        "resources:\n  - resourceType: Patient\n    $id: = number\n    active: = active\n",
+        "utf-8",
+    )
+    sample = folder / "samples" / "person.json"
+    sample.write_text('{"number": "1", "active": true}', "utf-8")
+    expected = folder / "samples" / "person.expected.json"
+    expected.write_text('{"resources": [{"resourceType": "Patient", "id": "a", "active": true}]}', "utf-8")
+
+    ran = place.run("map", "run", "clinic/person", str(sample))
+    assert ran.returncode == 0, ran.stderr
+    bundle = json.loads(ran.stdout)
+    assert bundle["resourceType"] == "Bundle" and bundle["entry"][0]["resource"]["active"] is True
+    assert place.run("map", "test", "clinic").returncode == 0
+    expected.write_text('{"resources": [{"resourceType": "Patient", "id": "a"}]}', "utf-8")
+    wrong = place.run("map", "test", "clinic/person")
+    assert wrong.returncode == 1 and "active" in wrong.stdout
+    assert place.run("map", "test", "nowhere").returncode == 2
