@@ -102,9 +102,8 @@ class Pipeline:
             held = await inbox.find(tx, channel.name, message.key)
             outcome = await self._seen_before(tx, channel, message, held, received)
             if outcome is None:
-                seq = await inbox.keep(tx, channel.name, message, "received", received=received)
-                if held is not None:
-                    await inbox.replace(tx, held.seq, seq)
+                instead = held.seq if held is not None else 0
+                seq = await inbox.keep(tx, channel.name, message, "received", received=received, instead=instead)
                 await inbox.wait(tx, seq)
                 outcome = Outcome(code="accepted", message=seq)
             if cursor:
@@ -148,7 +147,7 @@ class Pipeline:
     async def _keep(
         self, tx: Tx, channel: Channel, message: Message, found: Understood, received: int, held: Held | None
     ) -> int:
-        seq = await inbox.keep(
+        return await inbox.keep(
             tx,
             channel.name,
             message,
@@ -156,10 +155,8 @@ class Pipeline:
             received=received,
             issues=found.issues,
             mapping=found.mapping,
+            instead=held.seq if held is not None else 0,
         )
-        if held is not None:
-            await inbox.replace(tx, held.seq, seq)
-        return seq
 
     async def _apply(self, tx: Tx, channel: Channel, seq: int, found: Understood) -> None:
         """What an understood message does, beside being kept."""

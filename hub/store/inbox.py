@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import and_, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from hub.errors import Issue
+from hub.errors import Issue, Retryable
 from hub.messages import Message
 from hub.store.backend import Reader, Tx
 from hub.store.flow import backlog, channel_state, cursor, message, message_key, unmapped
@@ -56,6 +56,12 @@ _KEEP = statement(
     insert(message).values({name: bindparam(name) for name in _COLUMNS}).returning(message.c.seq),
     _COLUMNS,
 )
+_TAKE = statement(
+    insert(message_key).values(
+        channel=bindparam("channel"), key=bindparam("key"), seq=bindparam("seq"), digest=bindparam("digest")
+    ),
+    ["channel", "key", "seq", "digest"],
+)
 _HOLD = statement(
     upsert(message_key)
     .values(
@@ -79,7 +85,9 @@ _SETTLE = statement(
     ["state", "stored", "mapping", "issues", "kind", "which"],
 )
 _REPLACE = statement(
-    update(message).where(message.c.seq == bindparam("which")).values(state="replayed", first=bindparam("first")),
+    update(message)
+    .where(message.c.seq == bindparam("which"), message.c.state.in_(["invalid", "rejected"]))
+    .values(state="replayed", first=bindparam("first")),
     ["first", "which"],
 )
 _AWAIT = statement(insert(backlog).values(seq=bindparam("seq")), ["seq"])
@@ -161,8 +169,14 @@ async def keep(
     first: int = 0,
     mapping: bytes = b"",
     hold: bool = True,
+    instead: int = 0,
 ) -> int:
-    """Write one arrival verbatim; with `hold` it takes (over) its key. Returns its number."""
+    """Write one arrival verbatim; with `hold` it takes its key. Returns its number.
+
+    `instead` is the message that held the key so far and is tried again by this one: no longer an open
+    matter. Of two arrivals that come at once under a key one takes it, and the other's unit of work runs
+    again and finds it taken.
+    """
     digest = item.body_hash()
     seq = await tx.insert(
         _KEEP,
@@ -182,8 +196,12 @@ async def keep(
         encode_issues(issues),
         item.body,
     )
-    if hold:
+    if instead:
+        if not await tx.run(_REPLACE, seq, instead):
+            raise Retryable(f"message {instead} is being tried again by another arrival")
         await tx.run(_HOLD, channel, item.key, seq, digest)
+    elif hold:
+        await tx.run(_TAKE, channel, item.key, seq, digest)
     return seq
 
 
@@ -197,11 +215,6 @@ async def settle(
 ) -> None:
     """Say what became of a message that is already kept."""
     await tx.run(_SETTLE, state, tx.now, mapping, encode_issues(issues), kind, seq)
-
-
-async def replace(tx: Tx, seq: int, by: int) -> None:
-    """An invalid message was sent again and understood: it is no longer an open matter."""
-    await tx.run(_REPLACE, by, seq)
 
 
 async def wait(tx: Tx, seq: int) -> None:
