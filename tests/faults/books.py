@@ -54,10 +54,8 @@ class Figures:
         return {name: value for name in WRONG if (value := getattr(self, name))}
 
     def __str__(self) -> str:
-        return ", ".join(
-            f"{field.name.replace('_', ' ')} {getattr(self, field.name)}"
-            for field in dataclasses.fields(self)
-        )
+        found = dataclasses.asdict(self).items()
+        return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in found)
 
 
 WRONG = (

@@ -9,15 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from hub.testing import Person
 from hub.testing.people import invented
-from hub_his_hl7v2.simulator import DRUGS
+from hub_his_hl7v2.simulator import DRUGS, Drug
 from hub_his_hl7v2.simulator import Simulator as Hospital
 from hub_settlement_nhsa.simulator import Simulator as Insurer
 from tests.faults.running import SERVE, RunningHub, free_ports
@@ -40,34 +38,64 @@ TROUBLE = (
     ("2601", "lose-reply"),
 )
 BAD_LINES = ("lose-reply", "reset", "cut", "twice")
-"""What happens to a hospital's line now and then: a commit whose acknowledgement is not read, half a frame."""
+"""What happens to a hospital's line now and then: an acknowledgement nobody reads, half a frame."""
 SLOW = (("2207A", 0.4), ("2204", 0.25), ("2201", 0.25))
 """What the insurer answers late just before a kill, so that it is on its way when the hub dies."""
 
+INSURER = {
+    "adapter": "settlement-nhsa",
+    "mapping": "settlement-nhsa",
+    "conversations": ["settlement-nhsa/settle"],
+    "settle_horizon": 1.5,
+    "ask_interval": 0.3,
+    "retry_seconds": 0.1,
+    "retry_seconds_max": 1.0,
+    "attempts": 60,
+    "timeout": 5.0,
+}
 PATIENCE_SECONDS = 3600.0
 DRAIN_SECONDS = 180.0
+Channels = dict[str, dict[str, Any]]
 
 
 class County:
     """Two hospitals with several connections each, one insurer, one hub."""
 
-    def __init__(
-        self, hub: RunningHub, insurer: Insurer, wards: list[tuple[str, Hospital]], seed: int
-    ) -> None:
-        self.hub = hub
-        self.insurer = insurer
-        self.wards = wards
+    hub: RunningHub
+
+    def __init__(self, seed: int, drugs: Sequence[Drug] = DRUGS) -> None:
         self.rng = random.Random(seed)
-        self.resting = False
+        self.drugs = drugs
         self.drain_seconds = DRAIN_SECONDS
+        self.resting = False
+        self.insurer = Insurer(auto_enroll=True)
+        self.wards: list[tuple[str, Hospital]] = []
         self._tasks: list[asyncio.Task[None]] = []
+
+    def set_up(self, folder: Path, database_url: str, program: tuple[str, ...], more: Channels) -> None:
+        """Settings for the hub, and one connection for every ward; `more` are further channels."""
+        port, *listening = free_ports(1 + len(HOSPITALS))
+        channels: Channels = {"insurer": INSURER | self.insurer.channel(), **more}
+        for hospital, (name, charset) in enumerate(HOSPITALS.items()):
+            target = f"127.0.0.1:{listening[hospital]}"
+            channels[name] = {"adapter": "his-hl7v2", "listen": target, "mapping": "hl7v2"}
+            for ward in range(WARDS):
+                code = f"H3705020{hospital + 1}{ward + 1:03d}"
+                options: dict[str, Any] = {"patience": PATIENCE_SECONDS, "timeout": 20.0}
+                self.wards.append((name, Hospital(code=code, charset=charset, target=target, **options)))
+        settings = {"port": port, "database_url": database_url, "channels": channels}
+        self.hub = RunningHub(folder, settings, program)
 
     def open(self, pause: float) -> None:
         """The hospitals begin to send; each waits up to `pause` seconds between two messages."""
         for number, (_, ward) in enumerate(self.wards):
             people = iter(invented(20_000, first=100_000 * (1 + number % 3)))
             rng = random.Random(self.rng.random())
-            self._tasks.append(asyncio.create_task(self._work(ward, people, rng, pause)))
+            self.also(self._work(ward, people, rng, pause))
+
+    def also(self, work: Coroutine[Any, Any, None]) -> None:
+        """Something that goes on until the hospitals rest."""
+        self._tasks.append(asyncio.create_task(work))
 
     async def _work(self, ward: Hospital, people: Iterator[Person], rng: random.Random, pause: float) -> None:
         while not self.resting:
@@ -77,7 +105,7 @@ class County:
                 await asyncio.sleep(rng.uniform(0, pause))
                 weeks = rng.choice((4, 8, 12))
                 price = f"{rng.randrange(500, 2500) / 100:.2f}"
-                drug = DRUGS[visit % len(DRUGS)]
+                drug = self.drugs[visit % len(self.drugs)]
                 await self._say(ward, "prescribe", person=person, weeks=weeks, price=price, drug=drug)
                 await asyncio.sleep(rng.uniform(0, pause))
 
@@ -116,19 +144,24 @@ class County:
                 await asyncio.sleep(self.rng.uniform(0.05, 0.3))
             self.hub.kill()
 
-    async def rest(self) -> None:
-        """The last messages are sent, every conversation comes to its end, the hub stops by itself."""
+    async def rest(self, before: Callable[[], Awaitable[None]] | None = None) -> None:
+        """The last messages are sent, every conversation comes to its end, the hub stops by itself.
+
+        `before` is done when the hospitals are quiet and the hub is not yet.
+        """
         self.insurer.faults.clear()
         for _, ward in self.wards:
             ward.faults.clear()
         await self.hub.start()
         self.resting = True
         await asyncio.gather(*self._tasks)
+        if before is not None:
+            await before()
         await self.drained()
         assert self.hub.stop() == 0, self.hub.tail()
 
     async def drained(self) -> None:
-        """Until nothing is under way any more, or nothing moves: what is left then is unresolved."""
+        """Until nothing is under way any more, or too long; what is left then is unresolved."""
         loop = asyncio.get_running_loop()
         end = loop.time() + self.drain_seconds
         while loop.time() < end:
@@ -138,58 +171,31 @@ class County:
             await asyncio.sleep(0.25)
 
     async def close(self) -> None:
+        """Nothing goes on, whatever happened."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.hub.close()
+        for _, ward in self.wards:
+            await ward.stop()
+        await self.insurer.stop()
 
 
 @contextlib.asynccontextmanager
 async def county(
-    folder: Path, database_url: str, *, seed: int, program: tuple[str, ...] = SERVE, **insurer_options: Any
+    folder: Path,
+    database_url: str,
+    *,
+    seed: int,
+    program: tuple[str, ...] = SERVE,
+    drugs: Sequence[Drug] = DRUGS,
+    more: Channels | None = None,
 ) -> AsyncIterator[County]:
     """Everything but the hub is running; the hub is started by `run`."""
-    insurer = Insurer(auto_enroll=True, **insurer_options)
-    await insurer.start()
-    port, *listening = free_ports(1 + len(HOSPITALS))
-    channels: dict[str, Any] = {
-        name: {"adapter": "his-hl7v2", "listen": f"127.0.0.1:{place}", "mapping": "hl7v2"}
-        for name, place in zip(HOSPITALS, listening, strict=True)
-    }
-    channels["insurer"] = {
-        "adapter": "settlement-nhsa",
-        "mapping": "settlement-nhsa",
-        "conversations": ["settlement-nhsa/settle"],
-        "settle_horizon": 1.5,
-        "ask_interval": 0.3,
-        "retry_seconds": 0.1,
-        "retry_seconds_max": 1.0,
-        "attempts": 60,
-        "timeout": 5.0,
-        **insurer.channel(),
-    }
-    hub = RunningHub(folder, {"port": port, "database_url": database_url, "channels": channels}, program)
-    wards = []
-    for hospital, (name, charset) in enumerate(HOSPITALS.items()):
-        for ward in range(WARDS):
-            code = f"H3705020{hospital + 1}{ward + 1:03d}"
-            target = channels[name]["listen"]
-            one = Hospital(code=code, charset=charset, target=target, patience=PATIENCE_SECONDS, timeout=20.0)
-            wards.append((name, one))
-    whole = County(hub, insurer, wards, seed)
+    whole = County(seed, drugs)
+    await whole.insurer.start()
+    whole.set_up(folder, database_url, program, more or {})
     try:
         yield whole
     finally:
         await whole.close()
-        hub.close()
-        for _, ward in wards:
-            await ward.stop()
-        await insurer.stop()
-
-
-async def posted(hub: RunningHub, path: str, body: Any) -> httpx.Response | None:
-    """POST as JSON; None if the hub was not there or died over it."""
-    try:
-        async with httpx.AsyncClient(base_url=hub.url, timeout=10) as client:
-            return await client.post(path, json=body)
-    except httpx.TransportError:
-        return None

@@ -131,8 +131,9 @@ class RunningHub:
         return code
 
     def tail(self, lines: int = 40) -> str:
-        """The end of its log."""
-        return "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-lines:])
+        """The end of its log, without the requests it answered."""
+        text = self.log.read_text("utf-8", "replace")
+        return "\n".join([line for line in text.splitlines() if " uvicorn." not in line][-lines:])
 
     async def get(self, path: str, **query: Any) -> Any:
         """One JSON answer of the running hub."""
@@ -140,3 +141,11 @@ class RunningHub:
             answer = await client.get(path, params=query)
             answer.raise_for_status()
             return answer.json()
+
+    async def post(self, path: str, body: Any) -> httpx.Response | None:
+        """One answer to a POST; None if the hub is not there or dies over it."""
+        try:
+            async with httpx.AsyncClient(base_url=self.url, timeout=30) as client:
+                return await client.post(path, json=body)
+        except httpx.TransportError:
+            return None
