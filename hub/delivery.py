@@ -122,7 +122,8 @@ class DeliveryWorker:
         if due is not None and due > self.now():
             wait = min(wait, (due - self.now()) / SECOND)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake[channel.name].wait(), max(wait, 0.005))
+            async with asyncio.timeout(max(wait, 0.005)):
+                await self._wake[channel.name].wait()
 
     async def _deliver(self, channel: Channel, which: int) -> None:
         try:

@@ -144,16 +144,14 @@ class Conversations:
         talk = await talks.lock(tx, row.conversation)
         if talk is None or talk.place.get("delivery") != row.id or talk.state not in ("running", "waiting"):
             return
-        talk.state, talk.reason = "running", ""
+        waited, talk.state, talk.reason = talk.state == "waiting", "running", ""
         talk.facts |= facts
         document = self._document(talk)
         role = talk.place["role"]
         if stopped:
             await self._halt(tx, talk, "waiting", f"{row.step}: {stopped}")
-        elif refused is not None and role == "step":
-            await self._halt(tx, talk, "refused", f"{row.step}: {refused}")
-        elif refused is not None and role == "undo":
-            await self._halt(tx, talk, "waiting", f"{row.step} was refused: {refused}")
+        elif refused is not None:
+            await self._refused(tx, talk, document, f"{row.step}: {refused}", by_person=waited)
         elif role == "step":
             await self._stepped(tx, talk, document)
         elif role == "undo":
@@ -260,6 +258,32 @@ class Conversations:
         talk.state, talk.place = "done", {"step": "", "role": "done"}
         await talks.save(tx, talk)
 
+    async def _refused(
+        self, tx: Tx, talk: Talk, document: Document, reason: str, *, by_person: bool
+    ) -> None:
+        """The other system said no: of a first attempt that is the end, of anything later it proves little."""
+        role, unknown = talk.place["role"], self._step(talk).unknown
+        if role == "undo":
+            await self._halt(tx, talk, "waiting", f"{reason} (it was to be undone)")
+        elif role == "step" and talk.place.get("again"):
+            talk.place = {**talk.place, "refused": reason}
+            await self._asked(tx, talk, document, 0)
+        elif role == "step" or unknown is None:
+            await self._halt(tx, talk, "refused", reason)
+        else:
+            await self._not_told(tx, talk, unknown, reason, by_person=by_person)
+
+    async def _not_told(
+        self, tx: Tx, talk: Talk, unknown: Unknown, reason: str, *, by_person: bool
+    ) -> None:
+        """A refused question is no answer: the whole round again until the horizon, then a person."""
+        since = tx.now if by_person else talk.place["unknown"]["since"]
+        if tx.now - since >= self._seconds(talk, unknown.horizon) and not by_person:
+            await self._halt(tx, talk, "waiting", f"{reason} (nobody can tell what became of {talk.place['step']})")
+            return
+        place = {**talk.place, "ask": 0, "unknown": {**talk.place["unknown"], "since": since}}
+        await self._send(tx, talk, unknown.asks[0], place, wait=self._seconds(talk, unknown.every))
+
     async def _stepped(self, tx: Tx, talk: Talk, document: Document) -> None:
         index = document.position(talk.place["step"])
         step = document.steps[index]
@@ -268,7 +292,7 @@ class Conversations:
             if not step.repeat.until.truth(focus, self.env(talk)):
                 await self._send(tx, talk, step, talk.place, wait=self._seconds(talk, step.repeat.every))
                 return
-        if talk.place.get("again") and step.unknown is not None and step.unknown.asks:
+        if talk.place.get("again") and step.unknown is not None and step.unknown.undo is not None:
             talk.place = {**talk.place, "last": True}
             await self._asked(tx, talk, document, 0)
             return
@@ -293,6 +317,8 @@ class Conversations:
                 await self._go(tx, talk, document, position + 1)
         elif found:
             await self._go(tx, talk, document, position + 1)
+        elif "refused" in talk.place:
+            await self._halt(tx, talk, "refused", talk.place["refused"])
         else:
             await self._not_found(tx, talk, unknown)
 
@@ -318,8 +344,7 @@ class Conversations:
 
     async def _anew(self, tx: Tx, talk: Talk, step: Step) -> None:
         """The step once more, with a new number; what `undo` took back is looked for afterwards."""
-        again = step.unknown is not None and step.unknown.undo is not None
-        await self._send(tx, talk, step, {**talk.place, "role": "step", "again": again})
+        await self._send(tx, talk, step, {**talk.place, "role": "step", "again": True})
 
     async def _send(self, tx: Tx, talk: Talk, step: Step, place: dict[str, Any], wait: int = 0) -> None:
         number = await outbox.add(

@@ -221,6 +221,50 @@ async def test_a_refused_reversal_waits_for_a_person_and_never_settles_again(sce
     assert (await scene.row()).step == "reverse"
 
 
+async def settled_again(scene: Scene) -> None:
+    await reversed_once(scene)
+    await scene.answer()
+    assert (await scene.row()).step == "settle"
+
+
+async def test_a_refused_second_attempt_asks_whether_the_first_one_came_late(scene: Scene) -> None:
+    await settled_again(scene)
+    await scene.answer(refused="already settled")
+    assert (await scene.row()).step == "ask-lines"
+    await scene.answer(setl_id="9")
+    await scene.answer(found_msgid="H1")
+    assert (await scene.row()).step == "print", "the late original is the settlement"
+
+
+async def test_a_refused_second_attempt_without_a_late_first_one_is_refused(scene: Scene) -> None:
+    await settled_again(scene)
+    await scene.answer(refused="not insured any more")
+    await scene.answer()
+    talk = await scene.talk()
+    assert (talk.state, talk.reason) == ("refused", "settle: not insured any more")
+
+
+async def test_a_refused_question_is_no_answer(scene: Scene) -> None:
+    await scene.task()
+    await scene.answer()
+    await scene.silence("H1")
+    await scene.answer(refused="sign_no has expired")
+    asked = await scene.row()
+    assert asked.step == "ask-lines" and asked.due > scene.store.now()
+    scene.clock.advance(11)
+    refused = await scene.answer(refused="sign_no has expired")
+    talk = await scene.talk()
+    assert talk.state == "waiting" and "sign_no has expired" in talk.reason
+    assert "reverse" not in [one.step for one in await outbox.listing(scene.store)]
+
+    async def replay(tx: Tx) -> None:
+        await scene.conversations.advance(tx, refused, {}, refused="sign_no has expired")
+
+    await scene.store.write(replay)
+    assert (await scene.talk()).state == "running", "a person lets it ask again"
+    assert (await scene.row()).step == "ask-lines"
+
+
 async def test_an_unanswered_reversal_is_not_taken_over(scene: Scene) -> None:
     await reversed_once(scene)
     assert not await scene.silence("H9")
