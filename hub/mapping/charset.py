@@ -54,11 +54,17 @@ def decode(body: bytes, declared: str = "") -> Decoded:
         try:
             return Decoded(body.decode(codec), codec)
         except UnicodeDecodeError as error:
-            warning = f"the bytes are not {declared.strip()} as declared (offset {error.start}); read by guess"
+            warning = (
+                f"the bytes are not {declared.strip()} as declared (offset {error.start}); read by guess"
+            )
     for guess in ("utf-8", "gb18030"):
         try:
             return Decoded(body.decode(guess), guess, warning)
         except UnicodeDecodeError as error:
             last = error
-    what = f"neither {declared.strip()} as declared, nor UTF-8, nor GB18030" if name else "neither UTF-8 nor GB18030"
+    what = (
+        f"neither {declared.strip()} as declared, nor UTF-8, nor GB18030"
+        if name
+        else "neither UTF-8 nor GB18030"
+    )
     raise InvalidMessage(f"byte offset {last.start}: {what}", expression=f"byte {last.start}")

@@ -1,11 +1,12 @@
 """`hub map run` and `hub map test`: what a mapping makes of a file, and whether that is what was expected.
 
 Beside a mapping lie `samples/NAME[.case].{hl7,json}` and, written by hand from the specification,
-`samples/NAME[.case].expected.json`: for an inbound mapping {"resources": [...], "facts": {...}, "issues": [...],
-"unmapped": [...]} (resources, facts and issues that are missing are expected to be empty), a Bundle, or {"error": "part of the text"}; for an outbound one the message. An optional
-`samples/NAME[.case].context.json` holds the variables (facts, settings, focus, sent, delivery, system ...), and
-under `resources` what references resolve to. Ids in an expected result are free names: only that the same name
-means the same resource is checked.
+`samples/NAME[.case].expected.json`. For an inbound mapping it is {"resources": [...], "facts": {...},
+"issues": [...], "unmapped": [...]} (resources, facts and issues that are missing are expected to be empty), a
+Bundle, or {"error": "part of the text"}; for an outbound one the message. An optional
+`samples/NAME[.case].context.json` holds the variables (facts, settings, focus, sent, delivery, system ...),
+and under `resources` what references resolve to. Ids in an expected result are free names: only that the
+same name means the same resource is checked.
 """
 
 from __future__ import annotations
@@ -41,9 +42,13 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         return not self.differences
 
 
-def run(mapping: Mapping, file: Path, *, system: str = "sample", variables: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The Bundle a file becomes (its last entry an OperationOutcome with warnings and unread fields), or the message
-    an outbound mapping makes of a resource. Raises InvalidMessage."""
+def run(
+    mapping: Mapping, file: Path, *, system: str = "sample", variables: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """The Bundle a file becomes, or the message an outbound mapping makes of a resource.
+
+    The Bundle's last entry is an OperationOutcome with warnings and unread fields. Raises InvalidMessage.
+    """
     body = file.read_bytes()
     context = _context(variables if variables is not None else _variables(_beside(file, "context")), system)
     if mapping.document.direction == "out":
@@ -53,15 +58,24 @@ def run(mapping: Mapping, file: Path, *, system: str = "sample", variables: dict
     resources = [read_json(one.body) for one in mapped.resources]
     entries = [{"fullUrl": f"{BASE}/{one['resourceType']}/{one['id']}", "resource": one} for one in resources]
     outcome = _outcome(mapped, unread(mapping, body, context))
-    return {"resourceType": "Bundle", "type": "collection", "entry": [*entries, *([{"resource": outcome}] if outcome else [])]}
+    return {
+        "resourceType": "Bundle",
+        "type": "collection",
+        "entry": [*entries, *([{"resource": outcome}] if outcome else [])],
+    }
 
 
 def _outcome(mapped: Mapped, lost: Sequence[str]) -> dict[str, Any] | None:
     issues = [
-        {"severity": issue.severity, "code": issue.code, "diagnostics": issue.diagnostics} for issue in mapped.issues
+        {"severity": issue.severity, "code": issue.code, "diagnostics": issue.diagnostics}
+        for issue in mapped.issues
     ]
     issues += [
-        {"severity": "information", "code": "informational", "diagnostics": f"{place}: neither mapped nor ignored"}
+        {
+            "severity": "information",
+            "code": "informational",
+            "diagnostics": f"{place}: neither mapped nor ignored",
+        }
         for place in lost
     ]
     return {"resourceType": "OperationOutcome", "issue": issues} if issues else None
@@ -93,7 +107,8 @@ def test_mapping(mapping: Mapping, mappings: Mappings) -> list[Result]:
         return [Result(mapping=mapping.name, sample="", differences=(str(error),))]
     samples = list(samples_of(mapping))
     if not samples:
-        missing = f"{mapping.document.path.parent / 'samples'}: expected at least one sample of {mapping.name}, found none"
+        folder = mapping.document.path.parent / "samples"
+        missing = f"{folder}: expected at least one sample of {mapping.name}, found none"
         return [Result(mapping=mapping.name, sample="", differences=(missing,))]
     return [
         Result(mapping=mapping.name, sample=path.name, differences=tuple(_differences(mapping, path)))
@@ -133,7 +148,8 @@ def _differences(mapping: Mapping, sample: Path) -> Iterator[str]:
     except InvalidMessage as error:
         wanted = expected.get("error") if isinstance(expected, dict) else None
         if not isinstance(wanted, str) or wanted not in str(error):
-            yield f"expected {'a result' if wanted is None else f'an error with {wanted!r}'}, found the error: {error}"
+            hoped = "a result" if wanted is None else f"an error with {wanted!r}"
+            yield f"expected {hoped}, found the error: {error}"
         return
     if "error" in expected:
         yield f"expected an error with {expected['error']!r}, found a result"
@@ -149,7 +165,10 @@ def _compare_mapped(expected: dict[str, Any], mapped: Mapped) -> Iterator[str]:
         try:
             decode(one.body, one.type)
         except HubError as error:
-            yield from (f"{tree['resourceType']}: no valid R4: {issue.expression} {issue.diagnostics}" for issue in error.issues)
+            yield from (
+                f"{tree['resourceType']}: no valid R4: {issue.expression} {issue.diagnostics}"
+                for issue in error.issues
+            )
     wanted = expected.get("resources", [])
     yield from compare(_renamed(wanted, resources), resources, "resources")
     yield from compare(expected.get("facts", {}), _plain(mapped.facts), "facts")

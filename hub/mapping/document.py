@@ -19,8 +19,24 @@ from ruamel.yaml.nodes import Node as YamlNode
 from hub.errors import Misconfigured
 
 TOP_LEVEL = frozenset(
-    "mapping description direction format kinds version event_time let facts resources message counter business_id "
-    "headers kind ignore".split()
+    [
+        "mapping",
+        "description",
+        "direction",
+        "format",
+        "kinds",
+        "version",
+        "event_time",
+        "let",
+        "facts",
+        "resources",
+        "message",
+        "counter",
+        "business_id",
+        "headers",
+        "kind",
+        "ignore",
+    ]
 )
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
 
@@ -144,7 +160,9 @@ def read_document(path: Path) -> Document:
             node.fail(f"one of {', '.join(sorted(TOP_LEVEL))}", f"the key {key!r}")
     expected = f"{path.parent.name}/{path.name.removesuffix('.yaml')}"
     if included.text("mapping") != expected:
-        (included.entries.get("mapping") or included).fail(f"mapping: {expected}", included.text("mapping", "nothing"))
+        (included.entries.get("mapping") or included).fail(
+            f"mapping: {expected}", included.text("mapping", "nothing")
+        )
     direction = included.text("direction", "in")
     if direction not in ("in", "out"):
         included.entries["direction"].fail("in or out", direction)
@@ -185,7 +203,9 @@ def _include(node: Node, path: Path, seen: list[Path], inside: tuple[Path, ...])
         return Items(file=node.file, line=node.line, items=items)
     if not isinstance(node, Fields):
         return node
-    own = {key: _include(value, path, seen, inside) for key, value in node.entries.items() if key != "$include"}
+    own = {
+        key: _include(value, path, seen, inside) for key, value in node.entries.items() if key != "$include"
+    }
     if "$include" not in node.entries:
         return Fields(file=node.file, line=node.line, entries=own)
     merged: dict[str, Node] = {}
@@ -197,7 +217,9 @@ def _include(node: Node, path: Path, seen: list[Path], inside: tuple[Path, ...])
         content = _include(read_yaml(fragment), fragment, seen, (*inside, fragment))
         if not isinstance(content, Fields):
             if own or isinstance(node.entries["$include"], Items):
-                name.fail(f"nothing beside $include, since {fragment.name} is {describe(content)}", ", ".join(own))
+                name.fail(
+                    f"nothing beside $include, since {fragment.name} is {describe(content)}", ", ".join(own)
+                )
             return content
         merged.update(content.entries)
     return Fields(file=node.file, line=node.line, entries={**merged, **own})

@@ -1,88 +1,25 @@
 """Expressions to Python text.
 
-Paths, comparisons, concatenations and our own functions over HL7 v2 become direct calls, which cost well under
-a microsecond; everything else goes through the FHIRPath engine. Both say the same (a test runs every document
-both ways).
+Paths, comparisons, concatenations and our own functions over HL7 v2 become direct calls, which cost well
+under a microsecond; everything else goes through the FHIRPath engine. Both say the same (a test runs every
+document both ways).
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
-
-import msgspec
+from typing import Any
 
 from hub import fhirpath
 from hub.errors import Misconfigured
 from hub.fhirpath import ast
 from hub.mapping.document import Scalar
 from hub.mapping.functions import FUNCTIONS, SCALARS
+from hub.mapping.kinds import TEXT_CALLS, is_atomic, kind_of
 from hub.mapping.runtime import Slow
+from hub.mapping.scope import Fast, Scope
 
-_VARIABLE = re.compile(r"%[A-Za-z_]\w*|\$this")
-_PATH = re.compile(r"\b([A-Z][A-Z0-9]{2})\.(\d+(?:\.\d+)*)")
 _SEGMENT = re.compile(r"[A-Z][A-Z0-9]{2}")
-_KEEPS_KIND = frozenset(("where", "first", "last", "tail", "skip", "take", "distinct", "single"))
-
-
-_TEXT_CALLS: dict[str, tuple[str, tuple[list[type], ...]]] = {
-    "replace": ("{0}.replace({1})", ([str, str],)),
-    "upper": ("{0}.upper()", ([],)),
-    "lower": ("{0}.lower()", ([],)),
-    "trim": ("{0}.strip()", ([],)),
-    "substring": ("substring({0}, {1})", ([int], [int, int])),
-}
-
-
-class Fast(NamedTuple):
-    """Python text that yields one value or None. `kind` is str, int or any; `exact`: it can be compared."""
-
-    code: str
-    kind: str = "str"
-    exact: bool = True
-
-
-class Local(NamedTuple):
-    """A variable held in a Python name.
-
-    `value` is Python text for its (first) plain value, `node` for its first node, `kind` what that is (str and
-    int: plain values), `sure` whether there is exactly one.
-    """
-
-    value: str
-    kind: str
-    node: str = ""
-    sure: bool = True
-
-
-class Scope(msgspec.Struct):
-    """Where an expression stands: the Python name of its context and what that is."""
-
-    source: str = "S"
-    kind: str = "any"  # message, group, segment, part or any
-    root_kind: str = "any"
-    locals: dict[str, Local] = msgspec.field(default_factory=dict)
-    texts: dict[str, str] = msgspec.field(default_factory=dict)
-    """What variables and $this stand for, so that a warning can name a position."""
-
-    def inside(self, source: str, kind: str) -> Scope:
-        """The scope of a loop's body."""
-        return Scope(
-            source=source, kind=kind, root_kind=self.root_kind, locals=dict(self.locals), texts=dict(self.texts)
-        )
-
-    def whole(self, text: str) -> str:
-        """An expression with its variables written out."""
-        return _VARIABLE.sub(lambda match: self.texts.get(match[0], match[0]), text)
-
-    def position(self, text: str) -> str:
-        """The HL7 v2 positions an expression reads (`RXE-2, RXO-1`), or the expression itself."""
-        if self.root_kind != "message":
-            return text[:80]
-        whole = self.whole(text)
-        found = dict.fromkeys(f"{segment}-{path}" for segment, path in _PATH.findall(whole))
-        told = [place for place in found if not place.startswith("MSH")] or list(found)
-        return ", ".join(told[:6]) if told else text[:80]
 
 
 class Expressions:
@@ -103,7 +40,7 @@ class Expressions:
         return name
 
     def open_group(self, source: str) -> None:
-        """From here on `source` names a message or group; its segments are fetched once (see `segments_of`)."""
+        """From here on `source` names a message or group; its segments are fetched once."""
         self.handles[source] = {}
 
     def segments_of(self, source: str, indent: str) -> list[str]:
@@ -134,16 +71,20 @@ class Expressions:
     def items(self, node: Scalar, scope: Scope) -> tuple[str, str]:
         """A list of nodes and the kind of its members."""
         tree = self._parse(node)
-        kind = self._kind(tree, scope)
+        kind = kind_of(tree, scope)
         found = self._items(tree, scope) if self.fast else None
         return (found or f"{self._slow(node)}.items({scope.source}, E)"), kind
 
     def single(self, node: Scalar, scope: Scope) -> Fast | None:
         """For `let`: the value where the expression yields one plain value, not nodes with a structure."""
         tree = self._parse(node)
-        if not self.fast or isinstance(tree, ast.Member) or (isinstance(tree, ast.Binary) and tree.operator == "|"):
+        if (
+            not self.fast
+            or isinstance(tree, ast.Member)
+            or (isinstance(tree, ast.Binary) and tree.operator == "|")
+        ):
             return None
-        return self._one(tree, scope) if self._is_atomic(tree, scope) else None
+        return self._one(tree, scope) if is_atomic(tree, scope) else None
 
     def at_most_one(self, node: Scalar) -> bool:
         """Whether the expression ends in first()."""
@@ -213,7 +154,10 @@ class Expressions:
         if left.kind == right.kind == "int" and tree.operator == "+":
             return Fast(f"({left.code} + {right.code})", "int")
         if tree.operator == "&":
-            parts = [f"str({part.code})" if part.kind == "int" else f"({part.code} or '')" for part in (left, right)]
+            parts = [
+                f"str({part.code})" if part.kind == "int" else f"({part.code} or '')"
+                for part in (left, right)
+            ]
             return Fast(f"({parts[0]} + {parts[1]})") if "any" not in (left.kind, right.kind) else None
         if left.kind == right.kind == "str":
             a, b = self._temporary(), self._temporary()
@@ -229,7 +173,9 @@ class Expressions:
                 return None
             codes = [branch.code for branch in branches if branch is not None] + ["None"]
             kinds = {branch.kind for branch in branches if branch is not None and branch.code != "None"}
-            return Fast(f"({codes[0]} if {condition} else {codes[1]})", kinds.pop() if len(kinds) == 1 else "any")
+            return Fast(
+                f"({codes[0]} if {condition} else {codes[1]})", kinds.pop() if len(kinds) == 1 else "any"
+            )
         if tree.target is None:
             return None
         if tree.name == "first" and not tree.arguments:
@@ -237,7 +183,7 @@ class Expressions:
             return found._replace(exact=True) if found else None
         if tree.name in SCALARS:
             return self._function(tree, scope)
-        if tree.name in _TEXT_CALLS:
+        if tree.name in TEXT_CALLS:
             return self._text_call(tree, scope)
         return None
 
@@ -246,7 +192,7 @@ class Expressions:
         assert tree.target is not None
         found = self._one(tree.target, scope)
         arguments = [argument.value for argument in tree.arguments if isinstance(argument, ast.Literal)]
-        written, kinds = _TEXT_CALLS[tree.name]
+        written, kinds = TEXT_CALLS[tree.name]
         if found is None or found.kind != "str" or len(arguments) != len(tree.arguments):
             return None
         if [type(argument) for argument in arguments] not in kinds:
@@ -264,7 +210,9 @@ class Expressions:
         name, function = self._temporary(), self.constant(SCALARS[tree.name], "f")
         values = "".join(f", {value!r}" for value in arguments)
         kind = "any" if tree.name == "number" else "str"
-        return Fast(f"({function}({name}, R{values}) if ({name} := {found.code}) is not None else None)", kind)
+        return Fast(
+            f"({function}({name}, R{values}) if ({name} := {found.code}) is not None else None)", kind
+        )
 
     def _path(self, tree: ast.Node, scope: Scope, reader: str) -> Fast | None:
         """A path into an HL7 v2 message; None if it is anything else."""
@@ -275,7 +223,12 @@ class Expressions:
         at = 0
         while isinstance(tree, ast.Member | ast.Call):
             if isinstance(tree, ast.Call):
-                if tree.name != "where" or condition is not None or len(tree.arguments) != 1 or tree.target is None:
+                if (
+                    tree.name != "where"
+                    or condition is not None
+                    or len(tree.arguments) != 1
+                    or tree.target is None
+                ):
                     return None
                 condition, at = tree.arguments[0], len(names)
                 tree = tree.target
@@ -332,7 +285,9 @@ class Expressions:
         component, values = wanted
         target = ", ".join(names[2:]) or "1"
         found = self.constant(frozenset(values))
-        return Fast(f"hl_where({source}, {names[0]!r}, {names[1]}, {component}, {found}, {target})", "str", False)
+        return Fast(
+            f"hl_where({source}, {names[0]!r}, {names[1]}, {component}, {found}, {target})", "str", False
+        )
 
     # conditions
 
@@ -399,7 +354,12 @@ class Expressions:
             start = tree.arguments[0]
             if source and isinstance(start, ast.Literal) and self._is_group(tree.target, scope):
                 return f"{source}.group({start.value!r})"
-        if isinstance(tree, ast.Call) and tree.name == "first" and tree.target is not None and not tree.arguments:
+        if (
+            isinstance(tree, ast.Call)
+            and tree.name == "first"
+            and tree.target is not None
+            and not tree.arguments
+        ):
             found = self._alternative_items(tree.target, scope)
             return f"({found})[:1]" if found else None
         if isinstance(tree, ast.Member):
@@ -423,66 +383,15 @@ class Expressions:
     def _alternative_items(self, tree: ast.Node, scope: Scope) -> str | None:
         """`A | B` where only the first one counts."""
         if isinstance(tree, ast.Binary) and tree.operator == "|":
-            left, right = self._alternative_items(tree.left, scope), self._alternative_items(tree.right, scope)
+            left, right = (
+                self._alternative_items(tree.left, scope),
+                self._alternative_items(tree.right, scope),
+            )
             return f"{left} or {right}" if left and right else None
         return self._items(tree, scope)
 
     def _is_group(self, root: ast.Node | None, scope: Scope) -> bool:
         return (scope.kind if root is None else scope.root_kind) in ("message", "group")
-
-    def _kind(self, tree: ast.Node, scope: Scope) -> str:
-        """What the members of a result are, as far as the text tells."""
-        if not self.hl7v2:
-            return "any"
-        if isinstance(tree, ast.Call):
-            if tree.name == "group":
-                return "group"
-            return self._kind(tree.target, scope) if tree.target and tree.name in _KEEPS_KIND else "any"
-        if isinstance(tree, ast.Index):
-            return self._kind(tree.target, scope)
-        if isinstance(tree, ast.This):
-            return scope.kind if tree.name == "this" else "any"
-        if isinstance(tree, ast.Variable):
-            if tree.name == "message":
-                return scope.root_kind
-            known = scope.locals.get(tree.name)
-            return known.kind if known else "any"
-        if isinstance(tree, ast.Binary) and tree.operator == "|":
-            left, right = self._kind(tree.left, scope), self._kind(tree.right, scope)
-            return left if left == right else "any"
-        if isinstance(tree, ast.Member):
-            above = scope.kind if tree.target is None else self._kind(tree.target, scope)
-            if above in ("message", "group"):
-                return "segment"
-            return "part" if above in ("segment", "part") else "any"
-        return "any"
-
-    def _is_atomic(self, tree: ast.Node, scope: Scope) -> bool:
-        """Whether a result is a plain value, or nodes nobody looks into (components and what is below them)."""
-        if isinstance(tree, ast.Literal | ast.Nothing):
-            return True
-        if isinstance(tree, ast.Variable):
-            known = scope.locals.get(tree.name)
-            return tree.name == "system" if known is None else known.kind in ("str", "int")
-        if isinstance(tree, ast.Binary):
-            if tree.operator == "|":
-                return self._is_atomic(tree.left, scope) and self._is_atomic(tree.right, scope)
-            return tree.operator in ("&", "+")
-        if isinstance(tree, ast.Call):
-            if tree.name == "iif":
-                return all(self._is_atomic(branch, scope) for branch in tree.arguments[1:])
-            if tree.name == "first" and tree.target is not None and not isinstance(tree.target, ast.Variable):
-                return self._is_atomic(tree.target, scope)
-            return tree.name in SCALARS or tree.name in _TEXT_CALLS
-        return isinstance(tree, ast.Member) and self._is_component(tree, scope)
-
-    def _is_component(self, tree: ast.Member, scope: Scope) -> bool:
-        depth = 0
-        root: ast.Node | None = tree
-        while isinstance(root, ast.Member):
-            depth, root = depth + 1, root.target
-        kind = self._kind(root, scope) if root is not None else scope.kind
-        return depth >= {"message": 3, "group": 3, "segment": 2, "part": 1}.get(kind, 99)
 
     def _temporary(self) -> str:
         self._temporaries += 1

@@ -1,7 +1,7 @@
 """What mappings add to FHIRPath. Every function takes one text (or number), the run, and constant arguments.
 
 A function that cannot read its input warns and yields nothing, so that one unreadable date does not refuse
-a prescription; `number()` refuses, because an amount that vanishes is worse than a message that is sent again.
+a prescription; `number()` refuses, because a vanished amount is worse than a message that is sent again.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ def _timestamp(text: str, zone: tzinfo) -> str | None:
         return None
     year, month, day, hour, minute, second, fraction, offset = match.groups()
     try:
-        moment = datetime(int(year), int(month or 1), int(day or 1), int(hour or 0), int(minute or 0), int(second or 0))
+        moment = datetime(
+            int(year), int(month or 1), int(day or 1), int(hour or 0), int(minute or 0), int(second or 0)
+        )
         if hour is None:
             return "-".join(part for part in (year, month, day) if part)
         if offset is None:
@@ -86,11 +88,15 @@ def _china(text: str, zone: tzinfo) -> str | None:
         )
     except ValueError:
         return None
-    return moment.date().isoformat() if hour is None else moment.replace(tzinfo=None).isoformat() + offset_of(moment)
+    return (
+        moment.date().isoformat()
+        if hour is None
+        else moment.replace(tzinfo=None).isoformat() + offset_of(moment)
+    )
 
 
 def china_date_time(value: str, run: Run) -> str | None:
-    """`yyyy-MM-dd HH:mm:ss` (the blank may be missing) or `yyyyMMddHHmmss[SSS]` as a FHIR dateTime in the hub's zone."""
+    """`yyyy-MM-dd HH:mm:ss` (also without blank) or `yyyyMMddHHmmss[SSS]` as a dateTime in the hub's zone."""
     text = value.strip()
     found = _china(text, run.zone)
     if found is None and text.isdigit():

@@ -88,7 +88,9 @@ class Mapping:
         if found is None:
             for name in _map_names(self.document.root):
                 if self._library.map_path(self.document.folder, name) is None:
-                    raise Misconfigured(f"{self.document.path}: expected the concept map {name!r}, found none")
+                    raise Misconfigured(
+                        f"{self.document.path}: expected the concept map {name!r}, found none"
+                    )
             found = self._compiled[base] = compile_document(self.document, base=base)
         return found
 
@@ -101,8 +103,11 @@ class Mapping:
             maps = self._maps[base] = self._library.maps(self.document.folder, names, base)
         return compiled, Run(self.name, base, maps, context)
 
-    def map(self, source: bytes | dict[str, Any], context: Context) -> Mapped:
-        """A message to resources and facts. Raises InvalidMessage with positions; sees no clock."""
+    def map(self, source: Any, context: Context) -> Mapped:
+        """A message (bytes, or a tree already read) to resources and facts.
+
+        Raises InvalidMessage with positions; sees no clock.
+        """
         compiled, run = self._run(context)
         tree = self.read(source, context)
         run.env["message"] = [tree]
@@ -116,7 +121,9 @@ class Mapping:
             issues=run.issues,
             facts=run.facts,
             event_time=_micros(run.event_time, run.zone),
-            kind=tree.header().kind if isinstance(tree, hl7v2.Hl7Message) else next(iter(self.kinds), self.name),
+            kind=tree.header().kind
+            if isinstance(tree, hl7v2.Hl7Message)
+            else next(iter(self.kinds), self.name),
             unmapped=run.unmapped,
             mapping_hash=self.hash,
         )
@@ -244,7 +251,9 @@ class Mappings:
         for kind in document.kinds:
             other = self._kinds.get((document.folder, kind))
             if other is not None:
-                raise Misconfigured(f"{path}: expected kinds of its own, found {kind!r}, which {other.name} maps")
+                raise Misconfigured(
+                    f"{path}: expected kinds of its own, found {kind!r}, which {other.name} maps"
+                )
             self._kinds[document.folder, kind] = mapping
 
     def _once(self, table: dict[str, Any], name: str, value: Any, path: Path) -> None:

@@ -13,7 +13,7 @@ import msgspec
 
 from hub.errors import InvalidMessage, Issue, Misconfigured
 from hub.fhirpath import EvaluationError, Expression
-from hub.mapping.hl7v2 import Group, Part, Segment
+from hub.mapping.hl7v2_tree import Part
 from hub.terminology.identifiers import ID_CARD_SYSTEM, id_card_is_valid, is_placeholder, uscc_is_valid
 from hub.terminology.maps import ConceptMap
 
@@ -116,8 +116,9 @@ class Slow:
 class Run:
     """One message on its way through one mapping."""
 
-    __slots__ = ("base", "context", "counts", "env", "event_time", "facts", "ids", "issues", "maps", "name", "resources", "seen", "tags",
-                 "unmapped", "where", "zone")  # fmt: skip
+    __slots__ = tuple(
+        "base context counts env event_time facts ids issues maps name resources seen tags unmapped where zone".split()
+    )
 
     def __init__(self, name: str, base: str, maps: Mapping[str, ConceptMap], context: Context) -> None:
         self.name = name
@@ -189,7 +190,11 @@ class Run:
             self.resources.append(made)
         elif before.body != made.body:
             self.where = name or type_name
-            self.warn("", f"the message says two different things of one {type_name}; the first one counts", "conflict")
+            self.warn(
+                "",
+                f"the message says two different things of one {type_name}; the first one counts",
+                "conflict",
+            )
 
     def coding(
         self, where: str, map_name: str, value: Any, system: Any = None, display: Any = None
@@ -220,7 +225,9 @@ class Run:
             self._unmapped(where, map_name, str(system or ""), str(value), known=True)
         return target.code or None
 
-    def _unmapped(self, where: str, map_name: str, system: str, code: str, kept: str = "", known: bool = False) -> None:
+    def _unmapped(
+        self, where: str, map_name: str, system: str, code: str, kept: str = "", known: bool = False
+    ) -> None:
         if (map_name, system, code) not in self.unmapped:
             self.unmapped.append((map_name, system, code))
         self.where = where
@@ -228,7 +235,7 @@ class Run:
         self.warn("unmapped-code", f"the code {what} the concept map {map_name}{kept}", "code-invalid")
 
     def identifier(self, where: str, check: str, content: dict[str, Any] | None) -> dict[str, Any] | None:
-        """An Identifier after its check; a failed one stays, with a warning that travels with the resource."""
+        """An Identifier after its check; a failed one stays, with a warning on the resource."""
         if content is None or "value" not in content:
             return None
         value = str(content["value"])
@@ -237,9 +244,9 @@ class Run:
         self.where = where
         if is_placeholder(value):
             self.warn("placeholder-identifier", "a placeholder stands where an identifier is expected")
-        elif (check == "id-card" or (not check and content.get("system") == ID_CARD_SYSTEM)) and not id_card_is_valid(
-            value
-        ):
+        elif (
+            check == "id-card" or (not check and content.get("system") == ID_CARD_SYSTEM)
+        ) and not id_card_is_valid(value):
             self.warn("id-card-check-digit", "the resident identity number fails its check (GB 11643)")
         elif check == "uscc" and not uscc_is_valid(value):
             self.warn("uscc-check-digit", "the unified social credit code fails its check (GB 32100)")
@@ -262,7 +269,7 @@ class Run:
     def integer(self, where: str, value: Any) -> int | None:
         """A value for an integer element; raises InvalidMessage if it is none."""
         if value is None or value.__class__ is int:
-            return value  # type: ignore[no-any-return]
+            return value
         found = json_number(str(value), where)
         if found != int(found):
             raise InvalidMessage(f"{where}: expected a whole number", expression=where)
@@ -293,7 +300,7 @@ def _coding(system: Any, code: str, display: Any) -> dict[str, Any]:
 
 
 def json_number(text: str, where: str) -> Decimal:
-    """The number a text spells, digits kept: `105.00`, `+5` → 5, `.5` → 0.5; raises InvalidMessage otherwise."""
+    """The number a text spells, digits kept (`+5` is 5, `.5` is 0.5); raises InvalidMessage if there is none."""
     text = text.strip()
     if text.isascii() and text.isdigit() and (text[0] != "0" or len(text) == 1):
         return Decimal(text)
@@ -303,100 +310,3 @@ def json_number(text: str, where: str) -> Decimal:
     sign, whole, fraction, exponent = match.groups()
     digits = (whole.lstrip("0") or "0") + (f".{fraction}" if fraction else "") + (exponent or "")
     return Decimal(f"-{digits}" if sign == "-" else digits)
-
-
-class Several:
-    """No segment of an id, or several: asked like a single one."""
-
-    __slots__ = ("segments",)
-
-    def __init__(self, segments: Sequence[Segment]) -> None:
-        self.segments = segments
-
-    def first(self, field: int, component: int = 1, subcomponent: int = 1) -> str | None:
-        """The first text at a place."""
-        for segment in self.segments:
-            text = segment.first(field, component, subcomponent)
-            if text is not None:
-                return text
-        return None
-
-    def only(self, field: int, component: int = 1, subcomponent: int = 1) -> str | None:
-        """The text at a place that has exactly one, for comparisons."""
-        found: str | None = None
-        for segment in self.segments:
-            if segment.first(field, component, subcomponent) is not None:
-                if found is not None:
-                    return None
-                found = segment.only(field, component, subcomponent)
-        return found
-
-
-NO_SEGMENT = Several(())
-
-
-def segment(group: Group, segment_id: str) -> Segment | Several:
-    """The segment of an id."""
-    found = group.of(segment_id)
-    return found[0] if len(found) == 1 else Several(found) if found else NO_SEGMENT
-
-
-def hl(group: Group, segment_id: str, field: int, component: int = 1, subcomponent: int = 1) -> str | None:
-    """The first text at a place of an HL7 v2 message."""
-    return segment(group, segment_id).first(field, component, subcomponent)
-
-
-def hl_only(group: Group, segment_id: str, field: int, component: int = 1, subcomponent: int = 1) -> str | None:
-    """The text at a place that has exactly one, for comparisons."""
-    return segment(group, segment_id).only(field, component, subcomponent)
-
-
-def hl_nodes(group: Group, segment_id: str, *path: int) -> list[Part]:
-    """The nodes at a place."""
-    found: list[Part] = []
-    for segment in group.of(segment_id):
-        found += segment.children(str(path[0]))
-    for number in path[1:]:
-        found = [child for part in found for child in part.children(str(number))]
-    return found
-
-
-def hl_where(
-    group: Group, segment_id: str, field: int, component: int, wanted: frozenset[str | None], target: int, sub: int = 1
-) -> str | None:
-    """The text of component `target` in the first repetition whose `component` is one of `wanted`."""
-    for segment in group.of(segment_id):
-        for index in segment.matching(field, component, wanted):
-            text = segment.text_in(field, index, target, sub)
-            if text is not None:
-                return text
-    return None
-
-
-def inner(part: Part | None, *path: int) -> str | None:
-    """The text below a node."""
-    return None if part is None else part.at(*path)
-
-
-def below(node: Any, *path: str) -> list[Part]:
-    """The nodes below a segment or a part."""
-    found: list[Any] = [node]
-    for name in path:
-        found = [child for one in found for child in one.children(name)]
-    return found
-
-
-def txt(items: Sequence[Any]) -> Any:
-    """The first plain value of a list of results."""
-    for item in items:
-        value = text_of(item)
-        if value is not None and value != "":
-            return value
-    return None
-
-
-def substring(text: str, start: int, length: int | None = None) -> str | None:
-    """FHIRPath substring(): nothing where it starts outside the text."""
-    if not 0 <= start < len(text):
-        return None
-    return text[start:] if length is None else text[start : start + length]

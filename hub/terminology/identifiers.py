@@ -13,7 +13,33 @@ ID_CARD_SYSTEM = "urn:oid:2.16.156.10011.1.3"
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECK = "10X98765432"
 _PLACEHOLDERS = frozenset(
-    "0 - -- / \\ . ? * X XX XXX N/A NA NONE NULL NIL UNKNOWN UNK UNKN 无 暂无 不详 未知 未提供 空".split()
+    [
+        "0",
+        "-",
+        "--",
+        "/",
+        "\\",
+        ".",
+        "?",
+        "*",
+        "X",
+        "XX",
+        "XXX",
+        "N/A",
+        "NA",
+        "NONE",
+        "NULL",
+        "NIL",
+        "UNKNOWN",
+        "UNK",
+        "UNKN",
+        "无",
+        "暂无",
+        "不详",
+        "未知",
+        "未提供",
+        "空",
+    ]
 )
 
 
@@ -24,7 +50,8 @@ def id_card_is_valid(number: str) -> bool:
         len(number) == 18
         and number[:17].isascii()
         and number[:17].isdigit()
-        and _CHECK[sum(int(digit) * weight for digit, weight in zip(number, _WEIGHTS, strict=False)) % 11] == number[17]
+        and _CHECK[sum(int(digit) * weight for digit, weight in zip(number, _WEIGHTS, strict=False)) % 11]
+        == number[17]
         and id_card_birth_date(number) is not None
     )
 

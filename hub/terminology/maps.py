@@ -4,10 +4,11 @@
     PO,1,口服,urn:oid:2.16.156.10011.2.3.1.158,,
     /^[XZT][A-Z]\\d{2}.*$/,$0,,%base/CodeSystem/nhsa-drug,,inexact
 
-`source` and `code` are required. `code` empty: known, and deliberately mapped to nothing. `$0` is the source code itself. A source between slashes is a regular
-expression, tried in order after the exact ones. `source_system` limits a row to one system. `%base` in
-`system` is the canonical base. Rows with equivalence `inexact` (http://hl7.org/fhir/R4/valueset-concept-map-equivalence.html)
-map, and are reported. Further columns are looked up by name: lookup('frequency', 'period'). Lines starting with `#` are comments.
+`source` and `code` are required. `code` empty: known, and deliberately mapped to nothing; `$0`: the source
+code itself. A source between slashes is a regular expression, tried in order after the exact ones.
+`source_system` limits a row to one system. `%base` in `code` and `system` is the canonical base. Rows with
+equivalence `inexact` map, and are reported (http://hl7.org/fhir/R4/valueset-concept-map-equivalence.html).
+Further columns are looked up by name: lookup('frequency', 'period'). Lines starting with `#` are comments.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ class ConceptMap:
             try:
                 self._patterns.append((re.compile(source[1:-1]), system, target))
             except re.error as error:
-                raise Misconfigured(f"{where}: expected a regular expression between slashes: {error}") from None
+                raise Misconfigured(
+                    f"{where}: expected a regular expression between slashes: {error}"
+                ) from None
         elif (source, system) in self._exact:
             raise Misconfigured(f"{where}: expected every source once, found {source!r} again")
         else:
@@ -90,10 +93,14 @@ def read_map(path: Path, *, base: str) -> ConceptMap:
     reader = csv.DictReader(lines, restval="")
     missing = {"source", "code"} - set(reader.fieldnames or ())
     if missing:
-        raise Misconfigured(f"{path}:1: expected the columns source and code, found {', '.join(reader.fieldnames or ())}")
+        raise Misconfigured(
+            f"{path}:1: expected the columns source and code, found {', '.join(reader.fieldnames or ())}"
+        )
     rows = []
     for number, row in enumerate(reader, 2):
         if None in row:
-            raise Misconfigured(f"{path}:{number}: expected {len(reader.fieldnames or ())} columns, found more")
+            raise Misconfigured(
+                f"{path}:{number}: expected {len(reader.fieldnames or ())} columns, found more"
+            )
         rows.append({key: value.strip() for key, value in row.items()})
     return ConceptMap(path.name.removesuffix(".map.csv"), rows, base, str(path))
