@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -164,7 +166,16 @@ _own: Understanding | None = None
 
 def _begin(recipe: Recipe) -> None:
     global _own
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _own = recipe()
+
+
+def _end_with_parent() -> None:
+    """A hub that is killed cannot end its other process; that one would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _map(source: Source, message: Message) -> Understood:
