@@ -1,17 +1,21 @@
 # Sanyi Hub. `make help` lists the habits.
 SHELL := /bin/sh
-PYTHON ?= python3
+# The first of these that is new enough; another: make PYTHON=/opt/python/bin/python3.12 install
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+  $$p -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$p && break; done)
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 BIN := .venv/bin
+PIP := "$(BIN)/python" -m pip install --quiet --disable-pip-version-check
 STAMP := .venv/.installed
 DEV_STAMP := .venv/.installed-dev
 FILES := pyproject.toml adapters.txt $(wildcard plugins/*/pyproject.toml)
-FULL ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench faults docs wheels clean
+.PHONY: help install demo test check format bench faults fresh docs wheels clean
 
 help: ## what there is
-	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|' 2>/dev/null || grep -hE '^[a-z]+:.*## ' Makefile
+	@sed -nE 's/^([a-z]+):.*## (.*)/\1|\2/p' Makefile | while IFS='|' read -r name what; do \
+	  printf '  make %-8s %s\n' "$$name" "$$what"; done
 
 install: $(STAMP) ## the hub and the adapters of adapters.txt, in .venv
 
@@ -37,20 +41,30 @@ bench: $(DEV_STAMP) ## measure; figures are printed and recorded in .bench/
 faults: $(DEV_STAMP) ## kill the hub in a loop while messages flow (CYCLES=200)
 	HUB_FAULT_CYCLES=$(or $(CYCLES),200) "$(BIN)/python" -m pytest tests/faults --timeout=3600 $(ARGS)
 
+fresh: $(DEV_STAMP) ## clone into a path with a space, then make demo twice and make check there
+	HUB_FRESH=1 "$(BIN)/python" -m pytest tests/packaging/test_make.py --timeout=1200 $(ARGS)
+
+docs: $(DEV_STAMP) ## write the reference pages that are made from the code
+	"$(BIN)/python" -m tools.build_reference
+
 wheels: $(DEV_STAMP) ## one wheel for the kernel and one per plugin, in dist/
 	for part in . plugins/*; do "$(BIN)/python" -m build --no-isolation --wheel --outdir dist "$$part" || exit 1; done
 
 clean: ## remove what was made
-	rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .bench
+	rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .bench
 
 .venv/bin/python:
-	$(PYTHON) -m venv .venv
+	@"$(PYTHON)" -c '$(NEW_ENOUGH)' 2>/dev/null || { \
+	  echo "Sanyi Hub needs Python 3.11 or newer, found: $$({ "$(PYTHON)" --version; } 2>/dev/null || echo none)." >&2; \
+	  echo "Name another one: make PYTHON=/path/to/python3.12 install" >&2; exit 1; }
+	@"$(PYTHON)" -m venv .venv || { rm -rf .venv; exit 1; }
 
 $(STAMP): .venv/bin/python $(FILES)
-	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check -e .
-	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check -r adapters.txt
+	@echo "Installing the hub and the adapters of adapters.txt into .venv ..." >&2
+	@$(PIP) -e . -r adapters.txt
 	@touch "$@"
 
 $(DEV_STAMP): $(STAMP) dev.txt
-	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check -r dev.txt
+	@echo "Installing what tests and checks need into .venv ..." >&2
+	@$(PIP) -r dev.txt
 	@touch "$@"
