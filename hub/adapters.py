@@ -24,6 +24,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     ordered      it keeps order within a key     idempotent   the same bytes twice take effect once
     can_confirm  `confirm` can tell what an unanswered send did
     max_batch    effects per send (1 unless the system has real batches)
+    polls        `receive` asks the system by itself: of several processes one at a time does it
     """
 
     reads: bool = False
@@ -32,6 +33,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     idempotent: bool = False
     can_confirm: bool = False
     max_batch: int = 1
+    polls: bool = False
 
 
 class AdapterSettings(BaseModel):

@@ -51,7 +51,8 @@ class Hub:
     """One hub: its store, channels, pipeline and delivery.
 
     `run_channels=False` opens the store and everything that reads it, but neither listens nor sends: so
-    work commands that find no running hub.
+    work commands that find no running hub. `listens=False` leaves out the channels that wait for senders:
+    so works a worker beside a serving hub, which delivers and polls.
     """
 
     def __init__(
@@ -59,12 +60,14 @@ class Hub:
         settings: Settings,
         *,
         run_channels: bool = True,
+        listens: bool = True,
         found: Plugins | None = None,
         now: clock.Clock = clock.now,
     ) -> None:
         self.settings = settings
         self.metrics = Metrics()
         self.run_channels = run_channels
+        self.listens = listens
         self.now = now
         self._found = found
         self._store: Store | None = None
@@ -130,7 +133,7 @@ class Hub:
     async def _start(self) -> None:
         paused = await inbox.paused(self.store)
         for name, channel in self._channels.items():
-            self._runners[name] = Runner(channel, self.pipeline.take, self._cursor)
+            self._runners[name] = Runner(channel, self.pipeline.take, self.store)
             if name in paused:
                 channel.pause(paused[name])
         if not self.run_channels:
@@ -138,9 +141,9 @@ class Hub:
         alone = not self.store.postgres
         await self.backlog.start(alone=alone)
         await self.delivery.start(alone=alone)
-        for name, channel in self._channels.items():
+        for channel in self._mine():
             if channel.state != "paused":
-                await self._run(name)
+                await self._run(channel.name)
 
     async def close(self) -> None:
         """Stop listening, finish what is in flight, then close the store."""
@@ -176,10 +179,15 @@ class Hub:
 
     @property
     def ready(self) -> bool:
-        states = [channel.state for channel in self._channels.values()]
+        states = [channel.state for channel in self._mine()]
         return self._store is not None and (
             not self.run_channels or all(state in ("running", "paused") for state in states)
         )
+
+    def _mine(self) -> list[Channel]:
+        """The channels this process runs."""
+        can = ((one, one.adapter.capabilities) for one in self._channels.values())
+        return [one for one, has in can if self.listens or has.polls or not has.reads]
 
     async def listing(self) -> list[dict[str, Any]]:
         paused = await inbox.paused(self.store)
@@ -236,9 +244,6 @@ class Hub:
             raise NotFound(f"no channel {name!r} (there are: {known})")
         return self._channels[name]
 
-    async def _cursor(self, channel: str) -> str:
-        return await inbox.read_cursor(self.store, channel)
-
     async def _run(self, name: str) -> None:
         """Start a channel; one that cannot start is tried again, and holds up no other."""
         try:
@@ -293,9 +298,9 @@ def create_app(
 ) -> FastAPI:
     """The application of one hub; it opens and closes the hub with its lifespan (`app.state.hub`).
 
-    `fhir=False` leaves only health and metrics, for a worker.
+    `fhir=False` leaves only health and metrics, for a worker, which delivers and polls but does not listen.
     """
-    running = hub or Hub(settings, run_channels=run_channels)
+    running = hub or Hub(settings, run_channels=run_channels, listens=fhir)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -11,7 +11,9 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal
+from uuid import uuid4
 
+import msgspec
 from pydantic import SecretStr, ValidationError
 
 from hub.adapters import Adapter
@@ -19,6 +21,7 @@ from hub.errors import HubError, Misconfigured
 from hub.messages import Message, Outcome
 from hub.plugins import Plugins
 from hub.settings import ChannelSettings, Settings, complaint
+from hub.store import Store, inbox, leases
 
 log = logging.getLogger("hub.channels")
 
@@ -26,7 +29,19 @@ Take = Callable[["Channel", str, Message], Awaitable[Outcome]]
 State = Literal["stopped", "running", "paused", "failed"]
 SHARED_KEYS = ("key", "max_message")
 BACKLOG_SECONDS = 0.05
+LEASE_SECONDS = 30.0
 RESTART_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+
+
+class Lease(msgspec.Struct, frozen=True):
+    """The right to poll a channel: who holds it, and the fence that its cursor commits with."""
+
+    owner: str
+    fence: int
+
+
+_PROCESS = uuid4().hex
+"""How this process signs its leases."""
 
 
 class Channel:
@@ -41,6 +56,7 @@ class Channel:
         self.reason = ""
         self.received = 0
         self.backlog = 0
+        self.lease: Lease | None = None
 
     def pause(self, reason: str) -> None:
         """Note that the channel must not go on; its runner stops it."""
@@ -95,14 +111,13 @@ def plain_values(adapter: Adapter) -> dict[str, Any]:
 class Runner:
     """Runs one channel until it is stopped."""
 
-    def __init__(self, channel: Channel, take: Take, read_cursor: Callable[[str], Awaitable[str]]) -> None:
+    def __init__(self, channel: Channel, take: Take, store: Store) -> None:
         self.channel = channel
         self.take = take
-        self.read_cursor = read_cursor
+        self.store = store
         self._task: asyncio.Task[None] | None = None
         self._running: set[asyncio.Task[None]] = set()
         self._places = asyncio.Semaphore(channel.settings.max_in_flight)
-        self.opened = asyncio.Event()
 
     async def start(self) -> None:
         """Open the adapter and begin to receive; returns when it listens, or raises why it cannot."""
@@ -121,6 +136,9 @@ class Runner:
             if self._running:
                 await asyncio.wait(self._running, timeout=10)
             await self.channel.adapter.close()
+            if self.channel.lease is not None:
+                held, self.channel.lease = self.channel.lease, None
+                await self.store.write(lambda tx: leases.release(tx, self.channel.name, held.owner))
         if self.channel.state == "running":
             self.channel.state = "stopped"
 
@@ -128,11 +146,13 @@ class Runner:
         failures = 0
         while self.channel.state == "running":
             try:
-                cursor = await self.read_cursor(self.channel.name)
-                async for place, message in self.channel.adapter.receive(cursor):
-                    failures = 0
-                    await self._accept(place, message)
-                return
+                if self.channel.adapter.capabilities.polls:
+                    await self._poll()
+                else:
+                    async for place, message in self.channel.adapter.receive(""):
+                        failures = 0
+                        await self._accept(place, message)
+                    return
             except Misconfigured as error:
                 self.channel.pause(str(error))
                 log.error("channel %s paused: %s", self.channel.name, error)
@@ -147,6 +167,36 @@ class Runner:
                 failures += 1
                 log.exception("channel %s failed; again in %ss", self.channel.name, wait)
                 await asyncio.sleep(wait)
+
+    async def _poll(self) -> None:
+        """Read from the cursor on while this process holds the lease; another one waits for it."""
+        name = self.channel.name
+        await self._hold()
+        if self.channel.lease is None:
+            await asyncio.sleep(LEASE_SECONDS / 3)
+            return
+        renewing = asyncio.create_task(self._renew(), name=f"lease {name}")
+        try:
+            async for place, message in self.channel.adapter.receive(await inbox.read_cursor(self.store, name)):
+                await self._accept(place, message)
+                if self.channel.lease is None:
+                    return
+        finally:
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
+
+    async def _renew(self) -> None:
+        while self.channel.lease is not None:
+            await asyncio.sleep(LEASE_SECONDS / 3)
+            with contextlib.suppress(HubError):
+                await self._hold()
+
+    async def _hold(self) -> None:
+        """Take or renew the lease; `channel.lease` is None while another process has it."""
+        fence = await self.store.write(
+            lambda tx: leases.take(tx, self.channel.name, _PROCESS, LEASE_SECONDS)
+        )
+        self.channel.lease = Lease(_PROCESS, fence) if fence else None
 
     async def _accept(self, place: str, message: Message) -> None:
         self.channel.received += 1

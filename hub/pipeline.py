@@ -18,7 +18,7 @@ from hub.conversations import Conversations
 from hub.errors import HubError, InvalidMessage, Issue, Retryable
 from hub.messages import Message, Outcome
 from hub.metrics import Metrics
-from hub.store import Store, inbox, outbox
+from hub.store import Store, inbox, leases, outbox
 from hub.store.audit import record
 from hub.store.backend import Tx
 from hub.store.inbox import Held, Kept
@@ -83,8 +83,7 @@ class Pipeline:
                 seq = await self._keep(tx, channel, message, found, received, held)
                 await self._apply(tx, channel, seq, found)
                 outcome = Outcome(code=found.state, message=seq, issues=tuple(found.issues))
-            if cursor:
-                await inbox.move_cursor(tx, channel.name, cursor)
+            await _move(tx, channel, cursor)
             return outcome
 
         async def write(understood: Understood) -> Outcome:
@@ -106,8 +105,7 @@ class Pipeline:
                 seq = await inbox.keep(tx, channel.name, message, "received", received=received, instead=instead)
                 await inbox.wait(tx, seq)
                 outcome = Outcome(code="accepted", message=seq)
-            if cursor:
-                await inbox.move_cursor(tx, channel.name, cursor)
+            await _move(tx, channel, cursor)
             return outcome
 
         outcome = await self.store.write(arrive)
@@ -285,12 +283,21 @@ class Pipeline:
         return await self.conversations.environment(self.store, row)
 
 
+async def _move(tx: Tx, channel: Channel, cursor: str) -> None:
+    """The cursor commits with its message, and only while this process may poll the channel."""
+    if not cursor:
+        return
+    if channel.lease is not None:
+        await leases.check(tx, channel.name, channel.lease.owner, channel.lease.fence)
+    await inbox.move_cursor(tx, channel.name, cursor)
+
+
 async def _or_invalid(found: Understood, write: Callable[[Understood], Awaitable[Outcome]]) -> Outcome:
     """Store; what the store refuses (another owner, say) is kept as an invalid message with that reason."""
     try:
         return await write(found)
     except HubError as error:
-        if found.state != "accepted" or isinstance(error, Retryable):
+        if found.state != "accepted" or isinstance(error, Retryable | leases.LeaseLost):
             raise
         return await write(Understood(state="invalid", issues=error.issues))
 

@@ -75,6 +75,17 @@ cursor = Table(
     sqlite_with_rowid=False,
 )
 
+lease = Table(
+    "lease",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Which process polls a channel; `fence` grows with every change of hands."""
+
 channel_state = Table(
     "channel_state",
     metadata,

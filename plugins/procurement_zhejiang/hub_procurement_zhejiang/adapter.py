@@ -40,7 +40,7 @@ class ProcurementAdapter(Adapter):
 
     kind = "procurement-zhejiang"
     Settings = ZhejiangSettings
-    capabilities: ClassVar[Capabilities] = Capabilities(reads=True, writes=True, can_confirm=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(reads=True, writes=True, can_confirm=True, polls=True)
     simulator = "hub_procurement_zhejiang.simulator:Simulator"
 
     transport: httpx.AsyncBaseTransport | None = None
