@@ -98,7 +98,7 @@ def catalogue(**changes: Any) -> dict[str, Any]:
         (catalogue(prodCode="XC09AAA999A001010100009"), {}, "not in the 常用目录"),
         (catalogue(hospListId=None), {}, "not in the 常用目录"),
         (catalogue(prodPac="瓶"), {}, "only in another package"),
-        (catalogue(), {"rows": {"hospListId": "1900000000000000101"}}, "already in another line"),
+        (catalogue(), {"rows": {"hospListId": "1900000000000000101"}}, "two lines want it"),
     ],
 )
 def test_a_drug_that_cannot_be_ordered_stops_the_conversation(
@@ -121,7 +121,8 @@ def test_a_drug_that_is_there_twice_stops_it_too(mappings: Mappings) -> None:
 
 
 @pytest.mark.parametrize(
-    ("member", "value", "why"), [("output", [], "no output"), ("focus", {}, "no shipment")]
+    ("member", "value", "why"),
+    [("output", [], "no output received-quantity"), ("focus", {}, "is no shipment")],
 )
 def test_a_receipt_without_shipment_or_count_is_not_sent(
     member: str, value: Any, why: str, mappings: Mappings
