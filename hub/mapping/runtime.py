@@ -116,10 +116,6 @@ class Slow:
 class Run:
     """One message on its way through one mapping."""
 
-    __slots__ = tuple(
-        "base context counts env event_time facts ids issues maps name resources seen tags unmapped where zone".split()
-    )
-
     def __init__(self, name: str, base: str, maps: Mapping[str, ConceptMap], context: Context) -> None:
         self.name = name
         self.base = base
@@ -300,7 +296,7 @@ def _coding(system: Any, code: str, display: Any) -> dict[str, Any]:
 
 
 def json_number(text: str, where: str) -> Decimal:
-    """The number a text spells, digits kept (`+5` is 5, `.5` is 0.5); raises InvalidMessage if there is none."""
+    """The number a text spells, digits kept (`+5` is 5, `.5` is 0.5); raises InvalidMessage otherwise."""
     text = text.strip()
     if text.isascii() and text.isdigit() and (text[0] != "0" or len(text) == 1):
         return Decimal(text)

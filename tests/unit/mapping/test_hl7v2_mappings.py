@@ -1,0 +1,198 @@
+"""The mapping documents of HL7 v2: samples, both ways of compiling, what is wrong with messages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub import content, r4
+from hub.errors import InvalidMessage
+from hub.mapping import BASE, Context, Mapped, Mapping, Mappings, check, load
+from hub.mapping.compiler import compile_document
+from hub.mapping.coverage import ignored_paths, unread
+
+Make = Callable[..., Context]
+
+FOLDER = content.mappings() / "hl7v2"
+SAMPLES = sorted((FOLDER / "samples").glob("*.hl7"))
+PRESCRIPTION = (FOLDER / "samples" / "prescription.hl7").read_bytes()
+REGISTRATION = (FOLDER / "samples" / "adt.hl7").read_bytes()
+
+
+def trees(mapped: Mapped, type_name: str) -> list[dict[str, Any]]:
+    return [json.loads(one.body) for one in mapped.resources if one.type == type_name]
+
+
+@pytest.fixture(scope="session")
+def order(library: Mappings) -> Mapping:
+    found = library.for_kind("hl7v2", "OMP^O09")
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    "result", check.test([content.mappings()], only="hl7v2"), ids=lambda one: f"{one.mapping} {one.sample}"
+)
+def test_samples(result: check.Result) -> None:
+    assert result.differences == ()
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
+def test_plain_calls_and_the_fhirpath_engine_agree(sample: Path, context: Make) -> None:
+    name = f"hl7v2/{sample.name.partition('.')[0]}"
+    fast, slow = load([content.mappings()]).named(name), load([content.mappings()]).named(name)
+    slow._compiled[BASE] = compile_document(slow.document, base=BASE, fast=False)
+    assert ".first(" not in slow.compiled().text
+    assert outcome(fast, sample, context()) == outcome(slow, sample, context())
+
+
+def outcome(mapping: Mapping, sample: Path, context: Context) -> Any:
+    try:
+        mapped = mapping.map(sample.read_bytes(), context)
+    except InvalidMessage as error:
+        return error.issues
+    return (
+        [one.body for one in mapped.resources],
+        mapped.issues,
+        mapped.unmapped,
+        mapped.event_time,
+        mapped.facts,
+    )
+
+
+@pytest.mark.parametrize("kind", ["A01", "A02", "A03", "A04", "A05", "A08", "A28", "A31"])
+def test_registrations_are_understood(library: Mappings, context: Make, kind: str) -> None:
+    mapping = library.for_kind("hl7v2", f"ADT^{kind}")
+    assert mapping is not None
+    mapped = mapping.map(REGISTRATION.replace(b"ADT^A04", f"ADT^{kind}".encode()), context())
+    for one in mapped.resources:
+        r4.decode(one.body, one.type)
+    assert len(trees(mapped, "Encounter")) == (0 if kind in ("A28", "A31") else 1)
+    assert mapped.kind == f"ADT^{kind}"
+
+
+def test_registration_and_prescription_speak_of_the_same_things(
+    library: Mappings, order: Mapping, context: Make
+) -> None:
+    adt = library.for_kind("hl7v2", "ADT^A04")
+    assert adt is not None
+    known = {(one.type, one.id) for one in adt.map(REGISTRATION, context()).resources}
+    mapped = order.map(PRESCRIPTION, context())
+    assert {
+        (one.type, one.id) for one in mapped.resources if one.type not in ("MedicationRequest", "Claim")
+    } == known
+
+
+def test_a_prescription_repeats_the_patient_and_does_not_overrule_the_registration(
+    order: Mapping, context: Make
+) -> None:
+    keep = {one.type for one in order.map(PRESCRIPTION, context()).resources if one.keep}
+    assert keep == {"Patient", "Encounter", "Condition"}
+
+
+def test_the_same_message_gives_the_same_bytes_and_another_channel_other_ids(
+    order: Mapping, context: Make
+) -> None:
+    again = [order.map(PRESCRIPTION, context()) for _ in range(2)]
+    assert again[0].resources == again[1].resources
+    other = Context(system="other", hub_key=b"key", zone=context().zone)
+    assert not {one.id for one in again[0].resources} & {
+        one.id for one in order.map(PRESCRIPTION, other).resources
+    }
+
+
+def test_the_claim_is_known_by_the_prescription_number(order: Mapping, context: Make) -> None:
+    first = order.map(PRESCRIPTION, context())
+    later = order.map(PRESCRIPTION.replace(b"MSG2", b"MSG9").replace(b"120.00", b"130.00"), context())
+    claims = [next(one for one in mapped.resources if one.type == "Claim") for mapped in (first, later)]
+    assert claims[0].id == claims[1].id
+    assert b'"total":{"value":130.00,"currency":"CNY"}' in claims[1].body
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [(b"|12|120.00^CNY|10.00^CNY", b"|12"), (b"IN1|", b"ZIN|"), (b"H37050200001|HUB", b"|HUB")],
+    ids=["no price", "no insurance", "no facility"],
+)
+def test_without_price_insurance_or_institution_there_is_no_claim(
+    order: Mapping, context: Make, old: bytes, new: bytes
+) -> None:
+    mapped = order.map(PRESCRIPTION.replace(old, new), context())
+    assert trees(mapped, "MedicationRequest")
+    assert not trees(mapped, "Claim")
+
+
+def test_two_prescriptions_in_one_message_are_two_claims(order: Mapping, context: Make) -> None:
+    group = PRESCRIPTION[PRESCRIPTION.index(b"ORC|") :]
+    second = (
+        group.replace(b"ORD0001", b"ORD0002").replace(b"RX20260201001", b"RX2").replace(b"120.00", b"7.00")
+    )
+    claims = trees(order.map(PRESCRIPTION + second, context()), "Claim")
+    assert [claim["total"]["value"] for claim in claims] == [120.0, 7.0]
+    assert [len(claim["item"]) for claim in claims] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [b"", b"0000000^^^HIS^PI", b"370502195203140019^^^CHN^NNCHN", b"\xe6\x97\xa0^^^HIS^PI~UNKNOWN^^^HIS^MR"],
+    ids=["none", "placeholder", "only the id card", "two placeholders"],
+)
+def test_without_a_number_of_the_hospital_nobody_is_stored(
+    order: Mapping, context: Make, numbers: bytes
+) -> None:
+    start, end = PRESCRIPTION.index(b"PID0001"), PRESCRIPTION.index(b"||\xe6\xb5\x8b\xe8\xaf\x95\xe7\x94\xb2")
+    with pytest.raises(InvalidMessage, match="Patient without a usable identifier") as caught:
+        order.map(PRESCRIPTION[:start] + numbers + PRESCRIPTION[end:], context())
+    assert caught.value.issues[0].expression == "PID-3"
+
+
+@pytest.mark.parametrize(
+    ("drug", "warned"),
+    [(b"XC08CAA000A000010100001", False), (b"XC09CAA001A001010100009", True), (b"ASPIRIN", True)],
+)
+def test_an_unknown_drug_is_stored_with_its_own_coding(
+    order: Mapping, context: Make, drug: bytes, warned: bool
+) -> None:
+    mapped = order.map(PRESCRIPTION.replace(b"XC08CAA000A000010100001", drug), context())
+    coding = trees(mapped, "MedicationRequest")[0]["medicationCodeableConcept"]["coding"][0]
+    assert coding == {
+        "system": f"{BASE}/CodeSystem/nhsa-drug",
+        "code": drug.decode(),
+        "display": "苯磺酸氨氯地平片",
+    }
+    assert mapped.unmapped == (
+        [("nhsa-drug", f"{BASE}/CodeSystem/nhsa-drug", drug.decode())] if warned else []
+    )
+    assert bool(mapped.issues) == warned
+
+
+def test_nothing_is_dropped_in_silence(order: Mapping, context: Make) -> None:
+    assert unread(order, PRESCRIPTION, context()) == []
+    more = PRESCRIPTION + b"ZHS|1|own^content\rNTE|1||note\r"
+    assert unread(order, more, context()) == ["ZHS-1.1", "ZHS-2.1", "ZHS-2.2", "NTE-1.1", "NTE-3.1"]
+
+
+@pytest.mark.parametrize("name", ["hl7v2/adt", "hl7v2/prescription"])
+def test_what_is_ignored_has_a_reason(library: Mappings, name: str) -> None:
+    assert ignored_paths(library.named(name).document.root)
+
+
+def test_map_run_prints_a_bundle(order: Mapping) -> None:
+    found = check.run(order, FOLDER / "samples" / "prescription.two-lines.gb18030.hl7")
+    assert found["resourceType"] == "Bundle"
+    assert [entry["resource"]["resourceType"] for entry in found["entry"]][-2:] == [
+        "Claim",
+        "OperationOutcome",
+    ]
+
+
+@pytest.mark.parametrize("length", range(0, len(PRESCRIPTION), 7))
+def test_a_message_cut_anywhere_is_mapped_or_refused(order: Mapping, context: Make, length: int) -> None:
+    try:
+        order.map(PRESCRIPTION[:length], context())
+    except InvalidMessage as error:
+        assert error.issues[0].diagnostics
