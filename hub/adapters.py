@@ -85,7 +85,9 @@ class Adapter:
         Raises Retryable (certainly not sent), Rejected (with the reply), OutcomeUnknown (sent, no
         readable answer), Misconfigured.
         """
-        raise NotSupported(f"adapter {self.kind!r} only receives: channel {self.channel!r} cannot be a target")
+        raise NotSupported(
+            f"adapter {self.kind!r} only receives: channel {self.channel!r} cannot be a target"
+        )
 
     async def confirm(self, delivery: Delivery) -> Confirmation:
         """Did an unanswered send take effect? Only asks, never acts."""

@@ -47,7 +47,7 @@ class Backlog:
         if seq not in self._known:
             self._known.add(seq)
             self._queue.append((channel, seq))
-            channel.backlog += 1
+            channel.wait_to_be_mapped(1)
             self._filled.set()
 
     async def start(self, *, alone: bool) -> None:
@@ -111,7 +111,7 @@ class Backlog:
             *(self.pipeline.map_received(channel, seq) for channel, seq in chosen), return_exceptions=True
         )
         for (channel, seq), result in zip(chosen, done, strict=True):
-            channel.backlog -= 1
+            channel.wait_to_be_mapped(-1)
             self._known.discard(seq)
             if isinstance(result, Exception):
                 log.error("channel %s: message %s stays in the backlog: %r", channel.name, seq, result)

@@ -28,7 +28,6 @@ log = logging.getLogger("hub.channels")
 Take = Callable[["Channel", str, Message], Awaitable[Outcome]]
 State = Literal["stopped", "running", "paused", "failed"]
 SHARED_KEYS = ("key", "max_message")
-BACKLOG_SECONDS = 0.05
 LEASE_SECONDS = 30.0
 RESTART_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
@@ -56,11 +55,21 @@ class Channel:
         self.reason = ""
         self.received = 0
         self.backlog = 0
+        self.room = asyncio.Event()
+        self.room.set()
         self.lease: Lease | None = None
 
     def pause(self, reason: str) -> None:
         """Note that the channel must not go on; its runner stops it."""
         self.state, self.reason = "paused", reason
+
+    def wait_to_be_mapped(self, change: int) -> None:
+        """Count messages into (1) or out of (-1) the backlog; reading stops while it is full."""
+        self.backlog += change
+        if self.backlog < self.settings.max_backlog:
+            self.room.set()
+        else:
+            self.room.clear()
 
     def describe(self) -> dict[str, Any]:
         """One row of `hub channel list`."""
@@ -103,7 +112,9 @@ def build_adapter(settings: Settings, plugins: Plugins, name: str, one: ChannelS
 def plain_values(adapter: Adapter) -> dict[str, Any]:
     """An adapter's settings as JSON values, secrets left out."""
     secret = {
-        name for name in type(adapter.settings).model_fields if isinstance(getattr(adapter.settings, name), SecretStr)
+        name
+        for name in type(adapter.settings).model_fields
+        if isinstance(getattr(adapter.settings, name), SecretStr)
     }
     return adapter.settings.model_dump(mode="json", exclude=secret)
 
@@ -177,7 +188,9 @@ class Runner:
             return
         renewing = asyncio.create_task(self._renew(), name=f"lease {name}")
         try:
-            async for place, message in self.channel.adapter.receive(await inbox.read_cursor(self.store, name)):
+            async for place, message in self.channel.adapter.receive(
+                await inbox.read_cursor(self.store, name)
+            ):
                 await self._accept(place, message)
                 if self.channel.lease is None:
                     return
@@ -193,9 +206,7 @@ class Runner:
 
     async def _hold(self) -> None:
         """Take or renew the lease; `channel.lease` is None while another process has it."""
-        fence = await self.store.write(
-            lambda tx: leases.take(tx, self.channel.name, _PROCESS, LEASE_SECONDS)
-        )
+        fence = await self.store.write(lambda tx: leases.take(tx, self.channel.name, _PROCESS, LEASE_SECONDS))
         self.channel.lease = Lease(_PROCESS, fence) if fence else None
 
     async def _accept(self, place: str, message: Message) -> None:
@@ -203,8 +214,7 @@ class Runner:
         if place:
             await self._answer(place, message)
             return
-        while self.channel.backlog >= self.channel.settings.max_backlog:
-            await asyncio.sleep(BACKLOG_SECONDS)
+        await self.channel.room.wait()
         await self._places.acquire()
         task = asyncio.create_task(self._answer(place, message))
         self._running.add(task)
@@ -219,6 +229,8 @@ class Runner:
         try:
             await self.channel.adapter.acknowledge(message, outcome)
         except Exception:
-            log.exception("channel %s: message %s stored but not acknowledged", self.channel.name, outcome.message)
+            log.exception(
+                "channel %s: message %s stored but not acknowledged", self.channel.name, outcome.message
+            )
         if place and outcome.code == "unavailable":
             raise HubError("the store is not available: the cursor stays where it is")

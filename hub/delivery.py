@@ -69,7 +69,8 @@ class DeliveryWorker:
         if alone:
             await self.store.write(outbox.strand)
         self._loops = [
-            asyncio.create_task(self._run(channel), name=f"delivery {name}") for name, channel in self.channels.items()
+            asyncio.create_task(self._run(channel), name=f"delivery {name}")
+            for name, channel in self.channels.items()
         ]
 
     async def stop(self) -> None:
@@ -116,7 +117,7 @@ class DeliveryWorker:
             task.add_done_callback(done)
 
     async def _rest(self, channel: Channel) -> None:
-        """Until woken, or until the next delivery falls due; other processes' rows are seen within a second."""
+        """Until woken, or until the next delivery is due; other processes' rows are seen within a second."""
         due = await outbox.next_due(self.store, channel.name)
         wait = IDLE_SECONDS
         if due is not None and due > self.now():
@@ -193,7 +194,11 @@ class DeliveryWorker:
     async def _write_bytes(self, tx: Tx, channel: Channel, row: Row, env: Mapping[str, Any]) -> Row:
         document = self.pipeline.understanding.mappings.named(row.document)
         created = to_datetime(tx.now).astimezone(self.store.zone)
-        delivery: dict[str, Any] = {"created": created.isoformat(timespec="milliseconds"), "number": 0, "id": row.id}
+        delivery: dict[str, Any] = {
+            "created": created.isoformat(timespec="milliseconds"),
+            "number": 0,
+            "id": row.id,
+        }
         context = self.pipeline.understanding.context(channel.name, {**env, "delivery": delivery})
         focus = env.get("focus", {})
         scope = document.counter_scope(focus, context) or channel.name
@@ -215,7 +220,9 @@ class DeliveryWorker:
     async def _answered(
         self, channel: Channel, row: Row, reply: Message | None, *, refused: str | None = None
     ) -> None:
-        self.metrics.count("hub_deliveries_total", channel.name, "refused" if refused is not None else "delivered")
+        self.metrics.count(
+            "hub_deliveries_total", channel.name, "refused" if refused is not None else "delivered"
+        )
         await self.pipeline.reply(channel, row, reply, await self.pipeline.environment(row), refused=refused)
 
     async def _again(self, channel: Channel, row: Row, why: str) -> None:

@@ -1,10 +1,10 @@
 """The hooks a plugin may implement. A hook registers; no hook is called per message.
 
-    from hub.hookspecs import hookimpl
+from hub.hookspecs import hookimpl
 
-    @hookimpl
-    def register_adapters() -> list[type[Adapter]]:
-        return [MyAdapter]
+@hookimpl
+def register_adapters() -> list[type[Adapter]]:
+    return [MyAdapter]
 """
 
 from __future__ import annotations

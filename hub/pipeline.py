@@ -32,7 +32,8 @@ TRY_AGAIN = frozenset({"invalid", "rejected"})
 """A message of these states may be sent again and is then mapped again."""
 
 UNAVAILABLE = Outcome(
-    code="unavailable", issues=(Issue(code="transient", diagnostics="the hub cannot store now; send it again"),)
+    code="unavailable",
+    issues=(Issue(code="transient", diagnostics="the hub cannot store now; send it again"),),
 )
 
 
@@ -67,7 +68,9 @@ class Pipeline:
                 else:
                     outcome = await self._map_and_store(channel, cursor, message)
         except Exception:
-            log.exception("channel %s: a message was not kept; its sender is told to send again", channel.name)
+            log.exception(
+                "channel %s: a message was not kept; its sender is told to send again", channel.name
+            )
             outcome = UNAVAILABLE
         self.metrics.count("hub_messages_total", channel.name, outcome.code)
         return outcome
@@ -102,7 +105,9 @@ class Pipeline:
             outcome = await self._seen_before(tx, channel, message, held, received)
             if outcome is None:
                 instead = held.seq if held is not None else 0
-                seq = await inbox.keep(tx, channel.name, message, "received", received=received, instead=instead)
+                seq = await inbox.keep(
+                    tx, channel.name, message, "received", received=received, instead=instead
+                )
                 await inbox.wait(tx, seq)
                 outcome = Outcome(code="accepted", message=seq)
             await _move(tx, channel, cursor)
@@ -132,9 +137,13 @@ class Pipeline:
         elif held.state in TRY_AGAIN:
             return None
         else:
-            issue = Issue(severity="information", code="duplicate", diagnostics=f"the same as message {held.seq}")
+            issue = Issue(
+                severity="information", code="duplicate", diagnostics=f"the same as message {held.seq}"
+            )
             state = "duplicate"
-            body = msgspec.structs.replace(message, body=b"", size=len(message.body), digest=held.digest.hex())
+            body = msgspec.structs.replace(
+                message, body=b"", size=len(message.body), digest=held.digest.hex()
+            )
         seq = await inbox.keep(
             tx, channel.name, body, state, received=received, issues=[issue], first=held.seq, hold=False
         )
@@ -166,7 +175,12 @@ class Pipeline:
             await put_all(tx, drafts, message=seq)
             target = f"message/{seq}"
             await record(
-                tx, [Audit(at=tx.now, organisation=channel.name, via=channel.name, action="create", target=target)]
+                tx,
+                [
+                    Audit(
+                        at=tx.now, organisation=channel.name, via=channel.name, action="create", target=target
+                    )
+                ],
             )
         if found.unmapped:
             await inbox.queue_codes(tx, seq, found.unmapped)
@@ -193,7 +207,9 @@ class Pipeline:
         if kept is None or kept.channel != channel.name:
             raise InvalidMessage(f"message {seq} is not one of channel {channel.name}")
         if not kept.body or kept.size > len(kept.body):
-            raise InvalidMessage(f"message {seq} is kept without its whole body ({kept.state}); replay the first one")
+            raise InvalidMessage(
+                f"message {seq} is kept without its whole body ({kept.state}); replay the first one"
+            )
         if kept.in_reply_to:
             return await self._replay_reply(channel, kept)
         message = message_of(kept)
@@ -211,7 +227,9 @@ class Pipeline:
 
     async def _settle(self, tx: Tx, channel: Channel, kept: Kept, found: Understood) -> Outcome:
         """Say what became of a message that is already in the inbox, and do it."""
-        await inbox.settle(tx, kept.seq, found.row_state, kind=kept.kind, issues=found.issues, mapping=found.mapping)
+        await inbox.settle(
+            tx, kept.seq, found.row_state, kind=kept.kind, issues=found.issues, mapping=found.mapping
+        )
         await self._apply(tx, channel, kept.seq, found)
         return Outcome(code=found.state, message=kept.seq, issues=tuple(found.issues))
 

@@ -52,7 +52,9 @@ class Plugins:
             return self.adapters[kind]
         broken = [f"{one.name} FAILED: {one.failed}" for one in self.loaded if one.failed]
         known = ", ".join(sorted(self.adapters)) or "none"
-        raise Misconfigured("; ".join([f"no adapter of kind {kind!r} is installed (installed: {known})", *broken]))
+        raise Misconfigured(
+            "; ".join([f"no adapter of kind {kind!r} is installed (installed: {known})", *broken])
+        )
 
     def register(self, name: str, version: str, plugin: Any) -> None:
         """Register one plugin object; raises Misconfigured if it clashes or has a misspelt hook."""
@@ -77,7 +79,8 @@ class Plugins:
 
     def _take(self, entry: Loaded, plugin: Any) -> None:
         adapters, rules, operations = (
-            self._call(plugin, hook) for hook in ("register_adapters", "register_rules", "register_operations")
+            self._call(plugin, hook)
+            for hook in ("register_adapters", "register_rules", "register_operations")
         )
         for adapter in adapters:
             self._take_adapter(entry, adapter)
@@ -90,15 +93,23 @@ class Plugins:
     def _take_adapter(self, entry: Loaded, adapter: type[Adapter]) -> None:
         kind = getattr(adapter, "kind", None)
         if not (isinstance(adapter, type) and issubclass(adapter, Adapter) and isinstance(kind, str)):
-            raise Misconfigured(f"register_adapters gave {adapter!r}: expected a subclass of Adapter with a kind")
-        if not issubclass(adapter.Settings, AdapterSettings) or not isinstance(adapter.capabilities, Capabilities):
-            raise Misconfigured(f"adapter {kind!r}: Settings must extend AdapterSettings, capabilities be Capabilities")
+            raise Misconfigured(
+                f"register_adapters gave {adapter!r}: expected a subclass of Adapter with a kind"
+            )
+        if not issubclass(adapter.Settings, AdapterSettings) or not isinstance(
+            adapter.capabilities, Capabilities
+        ):
+            raise Misconfigured(
+                f"adapter {kind!r}: Settings must extend AdapterSettings, capabilities be Capabilities"
+            )
         if kind in self._origin:
             first = self._origin[kind]
             self.adapters.pop(kind, None)
             for other in self.loaded:
                 if other.name == first and not other.failed:
-                    other.failed = f"adapter kind {kind!r} is also offered by {entry.name}; uninstall one of them"
+                    other.failed = (
+                        f"adapter kind {kind!r} is also offered by {entry.name}; uninstall one of them"
+                    )
             raise Misconfigured(f"adapter kind {kind!r} is also offered by {first}; uninstall one of them")
         self._origin[kind] = entry.name
         self.adapters[kind] = adapter

@@ -40,13 +40,15 @@ class ChannelSettings(BaseModel):
         "stored", description="when the sender gets its answer: after storing, or after the inbox commit"
     )
     max_message: int = Field(32 * 1024 * 1024, gt=0, description="bytes; a longer message is refused")
-    max_backlog: int = Field(200_000, gt=0, description="messages received and not yet mapped; then reading stops")
+    max_backlog: int = Field(
+        200_000, gt=0, description="messages received and not yet mapped; then reading stops"
+    )
     max_in_flight: int = Field(256, gt=0, description="messages between receive and acknowledge")
     conversations: tuple[str, ...] = Field((), description="conversation documents this target takes part in")
     attempts: int = Field(12, gt=0, description="sends of one delivery before it becomes a dead letter")
     retry_seconds: float = Field(1.0, gt=0, description="first pause before a retry; it doubles, with jitter")
     retry_seconds_max: float = Field(600.0, gt=0, description="longest pause before a retry")
-    enabled: bool = True
+    enabled: bool = Field(True, description="false: the channel is left out")
 
     @property
     def adapter_settings(self) -> dict[str, Any]:
@@ -59,18 +61,29 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = "Sanyi Hub"
-    database_url: str = "sqlite:///hub.db"
-    host: str = "127.0.0.1"
-    port: int = Field(8080, ge=0, le=65535)
+    name: str = Field("Sanyi Hub", description="what the hub calls itself to its clients")
+    database_url: str = Field(
+        "sqlite:///hub.db",
+        description="`sqlite:///FILE` (relative to the working folder) or `postgresql://...`",
+    )
+    host: str = Field("127.0.0.1", description="address to answer on; without security a loopback one")
+    port: int = Field(
+        8080, ge=0, le=65535, description="port of FHIR, admin, health and metrics; 0: a free one"
+    )
     base_url: str = Field("", description="our own absolute FHIR base; empty: http://host:port/fhir")
     canonical: str = Field("https://sanyi-hub.org/fhir", description="base of our profiles and code systems")
-    timezone: str = "Asia/Shanghai"
+    timezone: str = Field(
+        "Asia/Shanghai", description="IANA name; of times that come without an offset, and of what is shown"
+    )
     hub_key: SecretStr = Field(SecretStr(DEVELOPMENT_KEY), description="key of the resource ids")
-    references: Literal["open", "enforced"] = "open"
+    references: Literal["open", "enforced"] = Field(
+        "open", description="whether what a reference points to must be there"
+    )
     mappings: tuple[str, ...] = Field((), description="folders with mapping sets, beside the shipped ones")
     max_body: int = Field(64 * 1024 * 1024, gt=0, description="bytes of one HTTP request")
-    channels: dict[Annotated[str, Field(pattern=NAME)], ChannelSettings] = Field(default_factory=dict)
+    channels: dict[Annotated[str, Field(pattern=NAME)], ChannelSettings] = Field(
+        default_factory=dict, description="the channels by name, a table `[channels.NAME]` each"
+    )
     file: Path | None = Field(None, exclude=True)
 
     @field_validator("timezone")
@@ -138,11 +151,13 @@ def build(raw: dict[str, Any], file: Path | None = None) -> Settings:
 
 
 def complaint(where: str, error: ValidationError) -> str:
-    """One line per finding: `hub.toml: channels.x.key: expected ..., found ...`; values of secrets stay out."""
+    """One line per finding: `hub.toml: channels.x.key: ..., found ...`; values of secrets stay out."""
     lines = []
     for finding in error.errors(include_url=False):
         key = ".".join(str(part) for part in finding["loc"]) or "(the whole)"
-        found = "" if _secret(key) or finding["type"] == "missing" else f", found {_short(finding.get('input'))}"
+        found = (
+            "" if _secret(key) or finding["type"] == "missing" else f", found {_short(finding.get('input'))}"
+        )
         text = finding["msg"].removeprefix("Value error, ")
         if finding["type"] == "extra_forbidden":
             text = "this key is not known; check its spelling"

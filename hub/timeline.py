@@ -16,8 +16,8 @@ from hub.clock import to_datetime
 from hub.conversations import references
 from hub.errors import NotFound
 from hub.store import Store, inbox, outbox, talks
-from hub.store.parsing import parse_query
 from hub.store.inbox import Kept
+from hub.store.parsing import parse_query
 from hub.store.resources import Stored, history
 from hub.store.search import search
 
@@ -50,7 +50,11 @@ async def journey(store: Store, prescription: str) -> list[Step]:
             if not version.deleted:
                 arrivals.setdefault(version.message or -version.updated, []).append(version)
         for talk in await talks.about(store, reference):
-            steps += [step for row in await outbox.of_conversation(store, talk.id) for step in _of_delivery(row, talk)]
+            steps += [
+                step
+                for row in await outbox.of_conversation(store, talk.id)
+                for step in _of_delivery(row, talk)
+            ]
     for seq, versions in arrivals.items():
         steps += _of_message(await inbox.load(store, seq) if seq > 0 else None, versions)
     return sorted(dict.fromkeys(steps), key=lambda step: (step.at, _ORDER.get(step.step, 5)))
@@ -75,11 +79,7 @@ def plain(steps: Iterable[Step], store: Store) -> list[dict[str, str]]:
 
 async def related(store: Store, prescription: str) -> list[str]:
     """`Type/id` of everything that belongs to a prescription, the prescription's lines first."""
-    lines = [
-        tree
-        for tree in await _all(store, "MedicationRequest", [])
-        if prescription in _numbers(tree)
-    ]
+    lines = [tree for tree in await _all(store, "MedicationRequest", []) if prescription in _numbers(tree)]
     if not lines:
         return []
     names = [_name(tree) for tree in lines]
@@ -109,7 +109,12 @@ async def related(store: Store, prescription: str) -> list[str]:
 
 async def _supplies(store: Store, orders: Sequence[Tree]) -> list[Tree]:
     """The order lines and deliveries that hang on an order, however many references away."""
-    known = {reference for tree in orders for reference in references(tree) if reference.startswith("SupplyRequest/")}
+    known = {
+        reference
+        for tree in orders
+        for reference in references(tree)
+        if reference.startswith("SupplyRequest/")
+    }
     candidates = [tree for name in FOLLOWED for tree in await _all(store, name, [])]
     found: list[Tree] = []
     grown = True
@@ -130,7 +135,7 @@ async def _all(store: Store, type_name: str, parameters: list[tuple[str, str]]) 
 
 
 def _of_message(message: Kept | None, versions: list[Stored]) -> list[Step]:
-    """A message is received and mapped once (told of what it is mainly about), and stores several resources."""
+    """A message is received and mapped once (told of its main resource), and stores several."""
     system = message.channel if message else "fhir"
     steps = [Step(one.updated, word(one), system, f"{one.type}/{one.id}") for one in versions]
     main = min(versions, key=lambda one: _MAINLY.index(one.type) if one.type in _MAINLY else len(_MAINLY))
@@ -169,7 +174,9 @@ def _of_delivery(row: outbox.Row, talk: talks.Talk) -> list[Step]:
 
 def _numbers(tree: Tree) -> set[str]:
     """What a prescription line goes by: `value` and `system|value` of its group and its own identifiers."""
-    found = [one for one in (tree.get("groupIdentifier"), *tree.get("identifier", ())) if isinstance(one, dict)]
+    found = [
+        one for one in (tree.get("groupIdentifier"), *tree.get("identifier", ())) if isinstance(one, dict)
+    ]
     values = [str(one.get("value", "")) for one in found]
     return {*values, *(f"{one.get('system', '')}|{value}" for one, value in zip(found, values, strict=True))}
 

@@ -99,7 +99,9 @@ def read(file: Path) -> Document:
     table = reader.table(raw, "document")
     name = reader.text(table, "conversation")
     if name != file.name.removesuffix(SUFFIX):
-        raise Misconfigured(f"{file}: conversation: expected {file.name.removesuffix(SUFFIX)!r}, found {name!r}")
+        raise Misconfigured(
+            f"{file}: conversation: expected {file.name.removesuffix(SUFFIX)!r}, found {name!r}"
+        )
     trigger = reader.table(table.get("trigger"), "trigger", {"resource", "when"})
     reader.known(table, "document", {"conversation", "description", "trigger", "key", "order", "steps"})
     steps = tuple(reader.step(one) for one in reader.rows(table, "steps"))
@@ -212,5 +214,4 @@ class _Reader:
         )
 
     def question(self, raw: Any) -> Step:
-        step = self.step({**self.table(raw, "unknown.ask"), "effect": "false"})
-        return step
+        return self.step({**self.table(raw, "unknown.ask"), "effect": "false"})

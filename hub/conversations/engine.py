@@ -240,7 +240,9 @@ class Conversations:
 
     def _document(self, talk: Talk) -> Document:
         if talk.document not in self.documents:
-            raise Misconfigured(f"conversation document {talk.document!r} is gone; put it back or end {talk.key}")
+            raise Misconfigured(
+                f"conversation document {talk.document!r} is gone; put it back or end {talk.key}"
+            )
         return self.documents[talk.document]
 
     async def _go(
@@ -258,10 +260,8 @@ class Conversations:
         talk.state, talk.place = "done", {"step": "", "role": "done"}
         await talks.save(tx, talk)
 
-    async def _refused(
-        self, tx: Tx, talk: Talk, document: Document, reason: str, *, by_person: bool
-    ) -> None:
-        """The other system said no: of a first attempt that is the end, of anything later it proves little."""
+    async def _refused(self, tx: Tx, talk: Talk, document: Document, reason: str, *, by_person: bool) -> None:
+        """The other system said no: of a first attempt that is the end, later it proves little."""
         role, unknown = talk.place["role"], self._step(talk).unknown
         if role == "undo":
             await self._halt(tx, talk, "waiting", f"{reason} (it was to be undone)")
@@ -273,13 +273,13 @@ class Conversations:
         else:
             await self._not_told(tx, talk, unknown, reason, by_person=by_person)
 
-    async def _not_told(
-        self, tx: Tx, talk: Talk, unknown: Unknown, reason: str, *, by_person: bool
-    ) -> None:
+    async def _not_told(self, tx: Tx, talk: Talk, unknown: Unknown, reason: str, *, by_person: bool) -> None:
         """A refused question is no answer: the whole round again until the horizon, then a person."""
         since = tx.now if by_person else talk.place["unknown"]["since"]
         if tx.now - since >= self._seconds(talk, unknown.horizon) and not by_person:
-            await self._halt(tx, talk, "waiting", f"{reason} (nobody can tell what became of {talk.place['step']})")
+            await self._halt(
+                tx, talk, "waiting", f"{reason} (nobody can tell what became of {talk.place['step']})"
+            )
             return
         place = {**talk.place, "ask": 0, "unknown": {**talk.place["unknown"], "since": since}}
         await self._send(tx, talk, unknown.asks[0], place, wait=self._seconds(talk, unknown.every))
@@ -303,7 +303,9 @@ class Conversations:
         position = document.position(talk.place["step"])
         unknown = document.steps[position].unknown
         if unknown is None or unknown.found is None:
-            raise Misconfigured(f"conversation {document.name}: step {talk.place['step']!r} asks nothing any more")
+            raise Misconfigured(
+                f"conversation {document.name}: step {talk.place['step']!r} asks nothing any more"
+            )
         focus = await self._focus(tx, talk)
         for number, question in enumerate(unknown.asks[index:], index):
             if question.skip is None or not question.skip.truth(focus, self.env(talk)):
@@ -312,7 +314,9 @@ class Conversations:
         found = unknown.found.truth(focus, self.env(talk))
         if talk.place.get("last"):
             if found:
-                await self._halt(tx, talk, "waiting", f"{talk.place['step']} took effect twice: undo one of them")
+                await self._halt(
+                    tx, talk, "waiting", f"{talk.place['step']} took effect twice: undo one of them"
+                )
             else:
                 await self._go(tx, talk, document, position + 1)
         elif found:

@@ -93,7 +93,10 @@ _REPLACE = statement(
 _AWAIT = statement(insert(backlog).values(seq=bindparam("seq")), ["seq"])
 _DONE = statement(delete(backlog).where(backlog.c.seq == bindparam("seq")), ["seq"])
 _BACKLOG = statement(
-    select(backlog.c.seq).where(backlog.c.seq > bindparam("after")).order_by(backlog.c.seq).limit(bindparam("most")),
+    select(backlog.c.seq)
+    .where(backlog.c.seq > bindparam("after"))
+    .order_by(backlog.c.seq)
+    .limit(bindparam("most")),
     ["after", "most"],
 )
 _LISTED = [c for c in message.columns if c.name not in {"digest", "mapping", "stored", "body"}]
@@ -112,8 +115,9 @@ _LIST = statement(
     ["before", "channel", "any_channel", "state", "any_state", "most"],
 )
 _COUNT = statement(
-    select(message.c.channel, message.c.state, message.c.in_reply_to > 0, func.count())
-    .group_by(message.c.channel, message.c.state, message.c.in_reply_to > 0)
+    select(message.c.channel, message.c.state, message.c.in_reply_to > 0, func.count()).group_by(
+        message.c.channel, message.c.state, message.c.in_reply_to > 0
+    )
 )
 _CURSOR = statement(select(cursor.c.value).where(cursor.c.channel == bindparam("channel")), ["channel"])
 _MOVE = statement(

@@ -14,6 +14,7 @@ from hub.store.backend import Tx
 from hub.store.flow import lease
 from hub.store.statements import statement
 
+
 class LeaseLost(Conflict):
     """Another process polls this channel now."""
 

@@ -47,7 +47,17 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _ALL = list(delivery.columns)
-_NEW = ["channel", "conversation", "step", "document", "reply_document", "effect", "ordering", "due", "opened"]
+_NEW = [
+    "channel",
+    "conversation",
+    "step",
+    "document",
+    "reply_document",
+    "effect",
+    "ordering",
+    "due",
+    "opened",
+]
 _FIXED = {
     "state": "pending",
     "open": True,
@@ -64,9 +74,7 @@ _FIXED = {
     "body": b"",
 }
 _ADD = statement(
-    insert(delivery)
-    .values({name: bindparam(name) for name in [*_NEW, *_FIXED]})
-    .returning(delivery.c.id),
+    insert(delivery).values({name: bindparam(name) for name in [*_NEW, *_FIXED]}).returning(delivery.c.id),
     [*_NEW, *_FIXED],
 )
 _earlier = delivery.alias("earlier")

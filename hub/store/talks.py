@@ -84,7 +84,9 @@ _LIST = statement(
     ["before", "state", "any_state", "most"],
 )
 _ABOUT = statement(
-    select(*conversation.columns).where(conversation.c.focus == bindparam("focus")).order_by(conversation.c.id),
+    select(*conversation.columns)
+    .where(conversation.c.focus == bindparam("focus"))
+    .order_by(conversation.c.id),
     ["focus"],
 )
 _COUNT = statement(

@@ -37,7 +37,9 @@ def test_three_hospitals_prescribe_are_settled_and_supplied(played: dict[str, An
         steps = words(journey)
         for word in ("received", "stored", "settled", "ordered", "shipped", "delivered"):
             assert word in steps, (journey["prescription"], word)
-        order = [steps.index(word) for word in ("received", "stored", "settled", "ordered", "shipped", "delivered")]
+        order = [
+            steps.index(word) for word in ("received", "stored", "settled", "ordered", "shipped", "delivered")
+        ]
         assert order == sorted(order)
     assert sum("mapped" in words(journey)[:3] for journey in journeys) == 2, "two came as HL7 v2, one as FHIR"
 
@@ -58,7 +60,12 @@ def test_every_claim_is_settled_exactly_once_although_an_answer_was_lost(played:
 def test_the_demand_is_one_order_line_delivered_in_two_shipments(played: dict[str, Any]) -> None:
     assert played["orders"] == {"lines": 1, "at_platform": 1, "received": 1}
     steps = words(played["journeys"][0])
-    assert [steps.count(word) for word in ("sent ZJ9653", "sent ZJ9656", "shipped", "delivered")] == [1, 1, 2, 2]
+    assert [steps.count(word) for word in ("sent ZJ9653", "sent ZJ9656", "shipped", "delivered")] == [
+        1,
+        1,
+        2,
+        2,
+    ]
 
 
 @both

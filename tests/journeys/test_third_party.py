@@ -15,7 +15,8 @@ FILE = Path(DATA) / "hl7v2" / "linuxforhealth" / "messages_with_expected_counts.
 
 if not DATA or not FILE.is_file():
     pytest.skip(
-        "HUB_TEST_DATA does not name the third-party data folder: its messages are left out", allow_module_level=True
+        "HUB_TEST_DATA does not name the third-party data folder: its messages are left out",
+        allow_module_level=True,
     )
 
 OUTCOMES = {"stored": "AA", "duplicate": "AA", "invalid": "AE", "conflict": "AE", "rejected": "AR"}
@@ -26,7 +27,9 @@ def test_third_party_messages_are_all_accounted_for(tmp_path: Path) -> None:
     figures, each = found["messages"], found["each"]
     assert figures["received"] == len(each) == 106
     assert figures["received"] == sum(figures[state] for state in OUTCOMES)
-    assert Counter(one["state"] for one in each) == {state: n for state, n in figures.items() if n and state in OUTCOMES}
+    assert Counter(one["state"] for one in each) == {
+        state: n for state, n in figures.items() if n and state in OUTCOMES
+    }
     for one in each:
         assert one["ack"] == OUTCOMES[one["state"]], one
         assert one["reason"] or one["state"] == "stored", f"no reason is given for {one['name']}"

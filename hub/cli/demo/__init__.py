@@ -53,7 +53,9 @@ async def _third_party(one: Stage, file: Path, console: Console, as_json: bool) 
     finally:
         await hospital.stop()
     if as_json:
-        rows = [{"name": s.name, "kind": s.kind, "ack": s.ack, "state": s.state, "reason": s.reason} for s in sent]
+        rows = [
+            {"name": s.name, "kind": s.kind, "ack": s.ack, "state": s.state, "reason": s.reason} for s in sent
+        ]
         print(json_line({"messages": messages.totals(sent), "each": rows}))
     else:
         messages.show(console, sent, left_out)

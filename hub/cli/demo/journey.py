@@ -1,4 +1,4 @@
-"""What happens in the demo: two hospitals and a FHIR client prescribe, the insurer settles, the drug comes."""
+"""What happens in the demo: hospitals and a FHIR client prescribe, the insurer settles, the drug comes."""
 
 from __future__ import annotations
 
@@ -57,13 +57,15 @@ async def order(stage: Stage, say: Say) -> None:
     """Demand, order, two partial shipments, receipt."""
     platform = stage.simulators[PLATFORM]
     answer = await stage.post("/fhir/MedicationRequest/$demand", {"resourceType": "Parameters"})
-    say(f"procurement: the demand of the prescriptions becomes an order ({len(answer.get('parameter', []))} entries)")
+    say(f"procurement: the demand becomes an order ({len(answer.get('parameter', []))} entries)")
 
     async def ordered() -> bool:
         return bool(platform.books()["orders"])
 
     await until(ordered, "the platform to hold the order", stage)
-    for number, (part, lot, expiry) in enumerate((("0.5", "LOT-A01", "2028-01-31"), ("1", "LOT-B02", "2028-02-29"))):
+    for number, (part, lot, expiry) in enumerate(
+        (("0.5", "LOT-A01", "2028-01-31"), ("1", "LOT-B02", "2028-02-29"))
+    ):
         await platform.act("ship", part=part, lot=lot, expiry=expiry)
         say(f"distributor: ships lot {lot}")
 
@@ -161,7 +163,11 @@ def _claim(today: str, drug: dict[str, Any], boxes: dict[str, Any]) -> dict[str,
                 "sequence": 1,
                 "diagnosisCodeableConcept": {
                     "coding": [
-                        {"system": "urn:oid:2.16.156.10011.2.3.3.11", "code": "I10.x00x002", "display": "高血压"}
+                        {
+                            "system": "urn:oid:2.16.156.10011.2.3.3.11",
+                            "code": "I10.x00x002",
+                            "display": "高血压",
+                        }
                     ]
                 },
             }
@@ -190,7 +196,9 @@ def goods_receipt(delivery: dict[str, Any]) -> dict[str, Any]:
         "focus": {"reference": f"SupplyDelivery/{delivery['id']}"},
         "output": [
             {
-                "type": {"coding": [{"system": f"{BASE}/CodeSystem/task-output", "code": "received-quantity"}]},
+                "type": {
+                    "coding": [{"system": f"{BASE}/CodeSystem/task-output", "code": "received-quantity"}]
+                },
                 "valueQuantity": delivery["suppliedItem"]["quantity"],
             }
         ],

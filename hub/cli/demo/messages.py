@@ -41,7 +41,9 @@ def read(file: Path) -> list[tuple[str, str]]:
     if text.lstrip().startswith("["):
         rows = json.loads(text)
         return [
-            (str(row.get("id", number)), str(row["message"])) if isinstance(row, dict) else (str(number), str(row))
+            (str(row.get("id", number)), str(row["message"]))
+            if isinstance(row, dict)
+            else (str(number), str(row))
             for number, row in enumerate(rows, 1)
         ]
     lines = text.replace("\r\n", "\r").replace("\n", "\r").split("\r")

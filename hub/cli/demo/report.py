@@ -95,7 +95,9 @@ def show(console: Console, found: dict[str, Any], stage: Stage) -> None:
     counts = ", ".join(f"{number} {name}" for name, number in found["counts"].items())
     console.print(f"[bold]FHIR resources[/bold]: {counts}")
     for name in ("messages", "settlements", "orders"):
-        console.print(f"[bold]{name}[/bold]: " + ", ".join(f"{key} {value}" for key, value in found[name].items()))
+        console.print(
+            f"[bold]{name}[/bold]: " + ", ".join(f"{key} {value}" for key, value in found[name].items())
+        )
 
 
 def show_where_next(console: Console, stage: Stage) -> None:

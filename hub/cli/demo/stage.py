@@ -32,7 +32,9 @@ SETTLE_HORIZON_SECONDS = 2.0
 class Stage:
     """Everything the demo plays with; `hub` is an HTTP client of the running hub."""
 
-    def __init__(self, folder: Path, settings: Settings, simulators: dict[str, Any], hub: httpx.AsyncClient) -> None:
+    def __init__(
+        self, folder: Path, settings: Settings, simulators: dict[str, Any], hub: httpx.AsyncClient
+    ) -> None:
         self.folder = folder
         self.settings = settings
         self.simulators = simulators
@@ -66,7 +68,9 @@ class Stage:
 def checked(answer: httpx.Response) -> dict[str, Any]:
     """The JSON of a good answer."""
     if answer.status_code >= 400:
-        raise HubError(f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {answer.text[:500]}")
+        raise HubError(
+            f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {answer.text[:500]}"
+        )
     body: dict[str, Any] = answer.json()
     return body
 
@@ -150,7 +154,10 @@ def write_settings(folder: Path, insurer: dict[str, Any], platform: dict[str, An
             **platform,
         },
     }
-    lines = [f"port = {port}", f"database_url = {_toml(os.environ.get('HUB_DATABASE_URL') or _sqlite(folder))}"]
+    lines = [
+        f"port = {port}",
+        f"database_url = {_toml(os.environ.get('HUB_DATABASE_URL') or _sqlite(folder))}",
+    ]
     for name, table in channels.items():
         lines += ["", f"[channels.{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
     file = folder / "hub.toml"

@@ -41,7 +41,7 @@ class Fake(Adapter):
         self.coming: list[tuple[str, Message]] = []
         self.told: list[tuple[Message, Outcome]] = []
         self.sent: list[Delivery] = []
-        self.answers: list[Message | None | Exception] = []
+        self.answers: list[Message | Exception | None] = []
         self.confirmations: list[Confirmation] = []
 
     async def receive(self, cursor: str) -> AsyncIterator[tuple[str, Message]]:

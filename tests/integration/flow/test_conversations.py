@@ -322,7 +322,11 @@ trigger: {resource: Task}
 steps:
   - step: register
     send: s/2201
-    unknown: {ask: [{step: ask-visit, send: s/5201}], found: = %facts.visit.exists(), horizon: '5', again: 'true'}
+    unknown:
+      ask: [{step: ask-visit, send: s/5201}]
+      found: = %facts.visit.exists()
+      horizon: '5'
+      again: 'true'
   - {step: next, send: s/next}
 """
     scene = Scene(store, ticking, tmp_path, text)
@@ -356,13 +360,22 @@ steps:
 @pytest.mark.parametrize(
     ("broken", "named"),
     [
-        ("conversation: other\ntrigger: {resource: Task}\nsteps: [{step: a, send: b}]", "expected 'x', found 'other'"),
+        (
+            "conversation: other\ntrigger: {resource: Task}\nsteps: [{step: a, send: b}]",
+            "expected 'x', found 'other'",
+        ),
         ("conversation: x\ntrigger: {resource: Task, on: y}\nsteps: [{step: a, send: b}]", "trigger.on"),
         ("conversation: x\ntrigger: {resource: Task}\nsteps: []", "at least one"),
         ("conversation: x\ntrigger: {resource: Task}\nsteps: [{step: a, sned: b}]", "sned"),
-        ("conversation: x\ntrigger: {resource: Task}\nsteps: [{step: a, send: b, skip: 'yes'}]", "FHIRPath after"),
+        (
+            "conversation: x\ntrigger: {resource: Task}\nsteps: [{step: a, send: b, skip: 'yes'}]",
+            "FHIRPath after",
+        ),
         ("conversation: x\ntrigger: {resource: Task, when: '= a..b'}\nsteps: [{step: a, send: b}]", "when"),
-        ("conversation: x\ntrigger: {resource: Task}\nsteps: [{step: a, send: b}, {step: a, send: c}]", "same name"),
+        (
+            "conversation: x\ntrigger: {resource: Task}\nsteps: [{step: a, send: b}, {step: a, send: c}]",
+            "same name",
+        ),
         ("a: [", "not valid YAML"),
     ],
 )

@@ -81,7 +81,9 @@ class County:
         self.conversations.woken = self.worker.wake
 
     async def task(self, id: str = "1") -> None:
-        body = json_line({"resourceType": "Task", "id": id, "status": "requested", "intent": "order"}).encode()
+        body = json_line(
+            {"resourceType": "Task", "id": id, "status": "requested", "intent": "order"}
+        ).encode()
 
         async def work(tx: Tx) -> None:
             await put(tx, draft(self.store, body, owner="api"))
@@ -99,7 +101,9 @@ class County:
 
 
 def reply(**content: Any) -> Message:
-    return Message(key="", body=json.dumps(content).encode(), kind="PLACE reply", content_type="application/json")
+    return Message(
+        key="", body=json.dumps(content).encode(), kind="PLACE reply", content_type="application/json"
+    )
 
 
 @pytest.fixture
@@ -147,7 +151,11 @@ async def test_a_delivery_goes_out_and_its_reply_comes_in_as_a_message(county: C
     assert sent["created"].endswith("+08:00")
     assert (row.business_id, row.number, row.kind, row.body) == ("N1", 1, "PLACE", county.target.sent[0].body)
     kept = await inbox.load(county.store, row.reply)
-    assert kept is not None and (kept.state, kept.in_reply_to, kept.body) == ("stored", row.id, reply(order="77").body)
+    assert kept is not None and (kept.state, kept.in_reply_to, kept.body) == (
+        "stored",
+        row.id,
+        reply(order="77").body,
+    )
     (talk,) = await talks.listing(county.store)
     assert (talk.state, talk.facts) == ("done", {"order": "77"})
 
@@ -282,7 +290,9 @@ async def test_misconfiguration_pauses_the_channel_and_keeps_the_delivery(county
     assert len(county.target.sent) == 1, "a paused channel sends nothing"
 
 
-async def test_a_delivery_that_cannot_be_written_says_which_document(store: Store, ticking: Any, tmp_path: Path) -> None:
+async def test_a_delivery_that_cannot_be_written_says_which_document(
+    store: Store, ticking: Any, tmp_path: Path
+) -> None:
     county = County(store, tmp_path, CONVERSATION.replace("s/place,", "s/nothing,"))
     tick = asyncio.create_task(_tick(ticking))
     await county.worker.start(alone=True)

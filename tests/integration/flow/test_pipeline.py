@@ -16,7 +16,7 @@ from hub.hookspecs import Rule
 from hub.messages import Message
 from hub.store import Store, inbox
 from hub.store.parsing import parse_query
-from hub.store.resources import draft, get, history, put
+from hub.store.resources import draft, history, put
 from hub.store.search import search
 from hub.testing import PEOPLE
 

@@ -53,7 +53,9 @@ def test_installed_plugins_are_found() -> None:
 
 
 def test_a_broken_plugin_is_listed_and_stops_nobody(install: Any) -> None:
-    found = plugins.load([install("bad", "raise RuntimeError('no fax line')"), install("good", GOOD.format(kind="fax"))])
+    found = plugins.load(
+        [install("bad", "raise RuntimeError('no fax line')"), install("good", GOOD.format(kind="fax"))]
+    )
     assert set(found.adapters) == {"fax"}
     assert failures(found) == {"local:bad": "RuntimeError: no fax line"}
 

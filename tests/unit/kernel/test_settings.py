@@ -49,7 +49,10 @@ def test_hub_config_names_the_file(tmp_path: Path) -> None:
         ("port = 'x'", ["port", "found 'x'"]),
         ("timezone = 'Asia/Shanghia'", ["timezone", "IANA", "Asia/Shanghia"]),
         ("[channels.x]", ["channels.x.adapter", "required"]),
-        ("[channels.x]\nadapter='a'\nacknowledge='later'", ["channels.x.acknowledge", "'stored' or 'received'"]),
+        (
+            "[channels.x]\nadapter='a'\nacknowledge='later'",
+            ["channels.x.acknowledge", "'stored' or 'received'"],
+        ),
         ("[channels.'Röntgen']\nadapter='a'", ["Röntgen"]),
         ("port = ", ["not valid TOML"]),
     ],
