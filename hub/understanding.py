@@ -136,6 +136,7 @@ class Understanding:
                     owner=source.channel,
                     event_time=OLDEST if one.keep else mapped.event_time,
                     mapping=mapped.mapping_hash,
+                    fallback=one.keep,
                 )
                 issues += self.rules.check(one.type, one.body, source.values)
                 (fallbacks if one.keep else drafts).append(made)

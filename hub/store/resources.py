@@ -81,18 +81,21 @@ def draft(
     message: int = 0,
     event_time: int = 0,
     mapping: bytes = b"",
+    fallback: bool = False,
 ) -> Draft:
     """Check a resource and work out its index rows.
 
     `type` and `id` default to those in the body. What this process remembers to be stored with the same
-    content was checked then and is not decoded again. Raises InvalidResource with every issue.
+    content was checked then and is not decoded again; a `fallback`, which is written only where there is
+    none, not even with another. Raises InvalidResource with every issue.
     """
     parts = split(body)
     made = Draft(type or parts.type, id or parts.id, body, parts, parts.content(), owner)
     made.message, made.event_time, made.mapping = message, event_time, mapping
     memory = getattr(store, "memory", None)
     known: Head | None = memory.get((made.type, made.id)) if memory is not None else None
-    if known is None or known.content != made.content or known.deleted or parts.type != made.type:
+    spared = known is not None and (fallback or (known.content == made.content and not known.deleted))
+    if not spared or parts.type != made.type:
         made.index(store)
     if not made.id:
         raise InvalidResource("A resource needs an id to be stored", expression=f"{made.type}.id")
