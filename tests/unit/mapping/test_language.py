@@ -217,9 +217,7 @@ def test_the_same_resource_twice_is_one_and_two_different_ones_are_reported(
     assert [issue.code for issue in mapped.issues] == ["conflict"]
 
 
-CODES = {
-    "sex__map__csv": "source,code,display,system\nM,male,Male,%base/CodeSystem/sex\nF,female,,\nN,,,\nZ,other,,\n"
-}
+CODES = {"sex__map__csv": "source,code,display,system\nM,male,Male,%base/CodeSystem/sex\nF,female,,\nN,,,\n"}
 
 
 def test_translations(write: Write, context: Make) -> None:
