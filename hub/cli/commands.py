@@ -127,7 +127,9 @@ def demo(
 @app.command()
 def simulate(
     kind: Annotated[str, typer.Argument(help="kind of the adapter whose system is simulated")],
-    options: Annotated[list[str] | None, typer.Argument(help="options as name=value")] = None,
+    options: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help="options of the simulator")
+    ] = None,
     listen: Annotated[str, typer.Option(help="host:port; port 0 takes a free one")] = "127.0.0.1:0",
     scene: Annotated[str, typer.Option(help="play this scene once and end")] = "",
     with_: Annotated[list[str] | None, typer.Option("--with", help="name=value for the scene")] = None,
