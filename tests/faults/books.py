@@ -37,6 +37,7 @@ class Figures:
     lost_answers: int = 0
     unknown_resolved: int = 0
     versions: int = 0
+    never_acknowledged: int = 0
     acknowledged_lost: int = 0
     acknowledged_without_effect: int = 0
     taken_twice: int = 0
@@ -59,6 +60,7 @@ class Figures:
 
 
 WRONG = (
+    "never_acknowledged",
     "acknowledged_lost",
     "acknowledged_without_effect",
     "taken_twice",
@@ -120,6 +122,8 @@ def _messages(figures: Figures, county: County, messages: Sql, versions: Sql) ->
     figures.taken_twice = sum(len(rows) - 1 for rows in kept.values())
     effective = {row[3] for row in versions}
     for channel, ward in county.wards:
+        accepted = {sent.control_id for sent in ward.sent if sent.code == "AA"}
+        figures.never_acknowledged += len({sent.control_id for sent in ward.sent} - accepted)
         for sent in ward.sent:
             figures.messages_sent += 1
             figures.sent_more_than_once += sent.times > 1

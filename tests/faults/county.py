@@ -20,7 +20,8 @@ from hub_his_hl7v2.simulator import Simulator as Hospital
 from hub_settlement_nhsa.simulator import Simulator as Insurer
 from tests.faults.running import SERVE, RunningHub, free_ports
 
-HOSPITALS = {"county-hospital": "UTF-8", "second-hospital": "GB18030"}
+HOSPITALS = {"county-hospital": ("UTF-8", "stored"), "second-hospital": ("GB18030", "received")}
+"""Charset, and when the hub acknowledges: with everything stored, or once the inbox has the message."""
 WARDS = 3
 """Connections of each hospital. Each is an institution of its own, so that each numbers its messages."""
 
@@ -76,9 +77,14 @@ class County:
         """Settings for the hub, and one connection for every ward; `more` are further channels."""
         port, *listening = free_ports(1 + len(HOSPITALS))
         channels: Channels = {"insurer": INSURER | self.insurer.channel(), **more}
-        for hospital, (name, charset) in enumerate(HOSPITALS.items()):
+        for hospital, (name, (charset, acknowledge)) in enumerate(HOSPITALS.items()):
             target = f"127.0.0.1:{listening[hospital]}"
-            channels[name] = {"adapter": "his-hl7v2", "listen": target, "mapping": "hl7v2"}
+            channels[name] = {
+                "adapter": "his-hl7v2",
+                "listen": target,
+                "mapping": "hl7v2",
+                "acknowledge": acknowledge,
+            }
             for ward in range(WARDS):
                 code = f"H3705020{hospital + 1}{ward + 1:03d}"
                 options: dict[str, Any] = {"patience": PATIENCE_SECONDS, "timeout": 20.0}
@@ -165,8 +171,9 @@ class County:
         loop = asyncio.get_running_loop()
         end = loop.time() + self.drain_seconds
         while loop.time() < end:
+            waiting = await self.hub.get("/admin/messages", state="received", limit=1)
             running = await self.hub.get("/admin/conversations", state="running", limit=1)
-            if not running["conversations"]:
+            if not waiting["messages"] and not running["conversations"]:
                 return
             await asyncio.sleep(0.25)
 

@@ -121,6 +121,8 @@ class RunningHub:
         """Leave nothing running, whatever happened."""
         if self.alive:
             self._end(signal.SIGKILL)
+        if self._output is not None:
+            self._output.close()
 
     def _end(self, how: signal.Signals) -> int:
         assert self._running is not None

@@ -152,6 +152,44 @@ async def test_twenty_megabytes_hold_up_nobody(desk: Desk) -> None:
     assert found["LONG1"]["state"] == "stored" and found["LONG1"]["size"] > 20_000_000
 
 
+def children(pid: int) -> list[int]:
+    """The processes that a process started (Linux)."""
+    listed = Path(f"/proc/{pid}/task/{pid}/children")
+    if not listed.exists():
+        pytest.skip("this system does not list the children of a process")
+    return [int(child) for child in listed.read_text().split()]
+
+
+def ended(pid: int) -> bool:
+    """It is gone, or only waits to be buried."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+async def gone(pid: int) -> None:
+    while True:
+        if ended(pid):
+            return
+        await asyncio.sleep(0.05)
+
+
+async def test_a_killed_hub_leaves_no_process_behind(sqlite_url: str, tmp_path: Path) -> None:
+    hub, hospital, _ = settings(tmp_path, sqlite_url)
+    try:
+        await hub.start()
+        text = "NTE|1||" + "x" * 300_000 + "\r"
+        assert (await ask(hospital, letters.registration("LONG2", more=text))).code == "AA"
+        started = children(hub.pid)
+        assert started, "a long message is mapped in another process"
+        hub.kill()
+        for pid in started:
+            await gone(pid)
+    finally:
+        hub.close()
+
+
 async def test_above_max_message_head_and_hash_are_kept(desk: Desk) -> None:
     body = letters.registration("BIG1", more="NTE|1||" + "x" * 2 * SMALL + "\r")
     ack = await ask(desk.small, body)
