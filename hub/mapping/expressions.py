@@ -377,6 +377,9 @@ class Expressions:
             if len(names) == 1:
                 return f"{source}.of({names[0]!r})"
             if all(name.isdigit() for name in names[1:]):
+                handle = self._handle(source, names[0])
+                if handle is not None and len(names) == 2:
+                    return f"{handle}.nodes({names[1]})"
                 return f"hl_nodes({source}, {names[0]!r}, {', '.join(names[1:])})"
         return None
 

@@ -53,13 +53,14 @@ class Separators(msgspec.Struct, frozen=True):
 class Part:
     """A repetition (level 0), a component (1) or a subcomponent (2) of a field."""
 
-    __slots__ = ("level", "place", "raw", "segment")
+    __slots__ = ("_pieces", "level", "place", "raw", "segment")
 
     def __init__(self, segment: Segment, raw: str, level: int, place: tuple[int, ...]) -> None:
         self.segment = segment
         self.raw = raw
         self.level = level
         self.place = place  # field, repetition, component, subcomponent
+        self._pieces: list[str] | None = None
 
     def children(self, name: str) -> list[Part]:
         """Component or subcomponent `name` (a number), or nothing."""
@@ -81,8 +82,17 @@ class Part:
             return ""
         return raw if raw != '""' else ""
 
-    def at(self, *path: int) -> str | None:
+    def at(self, number: int, *more: int) -> str | None:
         """The text of the child at a path of numbers; the fast way."""
+        if more or self.level or self.segment.id == "MSH":
+            return self._deep(number, *more)
+        pieces = self._pieces
+        if pieces is None:
+            separator = self.segment.message.separators.component
+            pieces = self._pieces = self.raw.split(separator) if separator in self.raw else [self.raw]
+        return self.segment.message.plain(pieces[number - 1]) if number <= len(pieces) else None
+
+    def _deep(self, *path: int) -> str | None:
         raw, level = self.raw, self.level
         for number in path:
             raw = self._piece(raw, level, number)
@@ -165,14 +175,24 @@ class Segment:
 
     def children(self, name: str) -> list[Part]:
         """The repetitions of field `name` that hold something."""
-        if not name.isdigit():
+        return self.nodes(int(name)) if name.isdigit() else []
+
+    def nodes(self, number: int) -> list[Part]:
+        """The repetitions of field `number` that hold something."""
+        fields = self._fields or self.fields()
+        if number >= len(fields):
             return []
-        number = int(name)
-        return [
-            self.part(self, raw, 0, (number, index))
-            for index, raw in enumerate(self.repetitions(number))
-            if raw and raw != '""'
-        ]
+        raw = fields[number]
+        if not raw:
+            return []
+        separator = self.message.separators.repetition
+        if separator and separator in raw:
+            return [
+                self.part(self, raw, 0, (number, index))
+                for index, raw in enumerate(self.repetitions(number))
+                if raw and raw != '""'
+            ]
+        return [self.part(self, raw, 0, (number, 0))] if raw != '""' and number else []
 
     def first(self, number: int, component: int = 1, subcomponent: int = 1) -> str | None:
         """The text at field.component.subcomponent of the first repetition that has one; the fast way."""
@@ -188,20 +208,9 @@ class Segment:
         if component > len(cell):
             return None
         raw = cell[component - 1]
-        if not raw:
-            return None
-        message = self.message
-        separator = message.separators.subcomponent
-        if separator and separator in raw:
-            if number <= 2 and self.id == "MSH":
-                return raw
-            pieces = raw.split(separator, subcomponent)
-            raw = pieces[subcomponent - 1] if subcomponent <= len(pieces) else ""
-        elif subcomponent != 1:
-            return None
-        if not raw or raw == '""':
-            return None
-        return (message.unescape(raw) if message.has_escapes else raw).strip() or None
+        if subcomponent == 1 and (number > 2 or self.id != "MSH"):
+            return self.message.plain(raw)
+        return self._atom(raw, 1, subcomponent, number)
 
     def _cell(self, number: int) -> list[str]:
         """The components of a field that does not repeat."""
@@ -323,6 +332,17 @@ class Hl7Message(Group):
         self.has_escapes = (
             bool(separators.escape) and text.count(separators.escape) > 1
         )  # one stands in MSH-2
+
+    def plain(self, raw: str) -> str | None:
+        """The decoded text of a component: of its first subcomponent."""
+        if not raw:
+            return None
+        separator = self.separators.subcomponent
+        if separator and separator in raw:
+            raw = raw.split(separator, 1)[0]
+        if raw == '""':
+            return None
+        return (self.unescape(raw) if self.has_escapes else raw).strip() or None
 
     def unescape(self, raw: str) -> str:
         r"""Replace `\F\`, `\S\`, `\T\`, `\R\`, `\E\`, `\X0D\`, `\.br\`; an unknown one stays as it is."""

@@ -25,6 +25,10 @@ class Several:
                 return text
         return None
 
+    def nodes(self, field: int) -> list[Part]:
+        """The repetitions of a field in all segments."""
+        return [part for segment in self.segments for part in segment.nodes(field)]
+
     def only(self, field: int, component: int = 1, subcomponent: int = 1) -> str | None:
         """The text at a place that has exactly one, for comparisons."""
         found: str | None = None
