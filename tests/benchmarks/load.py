@@ -29,6 +29,8 @@ _CODE = re.compile(rb"\rMSA\|(\w\w)")
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """What to send: `count` messages, or as many as `seconds` allow; `first` numbers the first order.
 
+    rate  messages a second at most (0: as fast as they are acknowledged); a message that leaves late because
+          all connections wait has waited since it was due
     core  pin this process to that processor core (None: anywhere)
     """
 
@@ -38,6 +40,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     count: int = 0
     seconds: float = 0.0
     first: int = 0
+    rate: float = 0.0
     connections: int = 64
     core: int | None = None
 
@@ -57,15 +60,22 @@ class _Load:
         self.codes: Counter[str] = Counter()
         self.per_second: Counter[int] = Counter()
         self.begun = time.perf_counter()
+        self.rate = task.rate
+        self._slots = 0
         self.open_lines = open_lines
         self.finished = asyncio.Event()
 
     def next(self) -> bytes | None:
         return next(self.frames, None) if time.perf_counter() < self.until else None
 
-    def answered(self, code: str, sent: float) -> None:
+    def due(self) -> float:
+        """When the next message should leave."""
+        self._slots += 1
+        return self.begun + self._slots / self.rate if self.rate else time.perf_counter()
+
+    def answered(self, code: str, since: float) -> None:
         now = time.perf_counter()
-        self.latencies.append(now - sent)
+        self.latencies.append(now - since)
         self.codes[code] += 1
         self.per_second[int(now - self.begun)] += 1
 
@@ -75,28 +85,35 @@ class _Line(asyncio.Protocol):
 
     def __init__(self, load: _Load) -> None:
         self.load = load
-        self.sent = 0.0
+        self.due = 0.0
         self.heard = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport: Any = transport
-        self._send()
+        self._next()
+
+    def _next(self) -> None:
+        self.due = self.load.due()
+        wait = self.due - time.perf_counter()
+        if wait > 0:
+            asyncio.get_running_loop().call_later(wait, self._send)
+        else:
+            self._send()
 
     def _send(self) -> None:
         frame = self.load.next()
         if frame is None:
             self.transport.close()
-            return
-        self.sent = time.perf_counter()
-        self.transport.write(frame)
+        else:
+            self.transport.write(frame)
 
     def data_received(self, data: bytes) -> None:
         self.heard += data
         if self.heard.endswith(b"\x1c\r"):
             found = _CODE.search(self.heard)
             self.heard = b""
-            self.load.answered(found[1].decode() if found else "none", self.sent)
-            self._send()
+            self.load.answered(found[1].decode() if found else "none", self.due)
+            self._next()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if exc is not None:

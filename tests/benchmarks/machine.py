@@ -147,6 +147,11 @@ def states(url: str) -> dict[str, int]:
     return {row[0]: row[1] for row in _ask(url, "SELECT state, count(*) FROM message GROUP BY state")}
 
 
+def waiting(url: str) -> int:
+    """Messages received and not yet mapped."""
+    return int(_ask(url, "SELECT count(*) FROM backlog")[0][0])
+
+
 def resources(url: str) -> int:
     """How many resources there are."""
     return int(_ask(url, "SELECT count(*) FROM resource")[0][0])
