@@ -7,7 +7,8 @@
     ├── Misconfigured        the channel pauses and the operator is told file, key and remedy
     ├── InvalidMessage       kept verbatim as an invalid message; it can be replayed
     │   └── TooLarge         above `max_message`: the hash and the head are kept
-    ├── InvalidResource      the FHIR content breaks a rule: refused, with every issue
+    ├── InvalidResource      the content is not valid R4: refused, with every issue
+    │   └── RuleBroken       valid R4, but it breaks a programme's rule or a profile
     ├── Conflict             somebody else got there first, or said something else
     │   └── PreconditionFailed   If-Match, If-None-Match or a conditional criterion did not hold
     ├── NotFound             there is no such thing
@@ -95,9 +96,15 @@ class TooLarge(InvalidMessage):
 
 
 class InvalidResource(HubError):
-    """The resource breaks the R4 structure, a binding or a rule; `issues` name the paths."""
+    """The resource breaks the R4 structure or a required binding; `issues` name the paths."""
 
     code = "invalid"
+
+
+class RuleBroken(InvalidResource):
+    """The resource is valid R4 and breaks a rule of a plugin or a profile."""
+
+    code = "business-rule"
 
 
 class Conflict(HubError):
@@ -143,7 +150,8 @@ STATUS: dict[type[HubError], int] = {
     Misconfigured: 500,
     TooLarge: 413,
     InvalidMessage: 400,
-    InvalidResource: 422,
+    RuleBroken: 422,
+    InvalidResource: 400,
     PreconditionFailed: 412,
     Conflict: 409,
     Gone: 410,

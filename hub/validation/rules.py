@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hub import r4
-from hub.errors import InvalidResource, Issue
+from hub.errors import Issue, RuleBroken
 from hub.hookspecs import Rule
 
 
@@ -19,12 +19,12 @@ class Rules:
             self._by_type.setdefault(rule.resource, []).append(rule)
 
     def check(self, resource: str, body: bytes, values: Mapping[str, Any]) -> list[Issue]:
-        """Findings that do not forbid the resource; InvalidResource with all of them if one does."""
+        """Findings that do not forbid the resource; RuleBroken with all of them if one does."""
         rules = self._by_type.get(resource)
         if not rules:
             return []
         tree = r4.tree(body)
         issues = [issue for rule in rules for issue in rule.check(tree, dict(values))]
         if any(issue.severity in ("error", "fatal") for issue in issues):
-            raise InvalidResource(issues=issues)
+            raise RuleBroken(issues=issues)
         return issues

@@ -27,17 +27,17 @@ BODIES: dict[str, tuple[bytes, int]] = {
     "deep": (b'{"resourceType":"Patient","extension":' + b'[{"url":"u","extension":' * 5000, 400),
     "deep and closed": (
         b'{"resourceType":"Patient"' + b',"contact":[{"extension":[{"url":"u"' * 1 + b"}]}]}"[:-1] + b"}",
-        422,
+        400,
     ),
     "NaN": (b'{"resourceType":"Patient","multipleBirthInteger":NaN}', 400),
     "type is a number": (b'{"resourceType":7}', 400),
     "no type": (b"{}", 400),
     "other type": (b'{"resourceType":"Group","type":"person","actual":true}', 400),
     "id is a number": (b'{"resourceType":"Patient","id":7}', 400),
-    "unknown element": (b'{"resourceType":"Patient","foo":1}', 422),
-    "wrong code": (b'{"resourceType":"Patient","gender":"x"}', 422),
-    "date that is none": (b'{"resourceType":"Patient","birthDate":"2026-13-45"}', 422),
-    "empty array": (b'{"resourceType":"Patient","name":[]}', 422),
+    "unknown element": (b'{"resourceType":"Patient","foo":1}', 400),
+    "wrong code": (b'{"resourceType":"Patient","gender":"x"}', 400),
+    "date that is none": (b'{"resourceType":"Patient","birthDate":"2026-13-45"}', 400),
+    "empty array": (b'{"resourceType":"Patient","name":[]}', 400),
 }
 
 

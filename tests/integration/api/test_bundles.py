@@ -137,13 +137,13 @@ async def test_conditional_references_find_old_and_new(client: httpx.AsyncClient
 
 async def test_all_or_nothing(client: httpx.AsyncClient) -> None:
     good = entry("PUT", "Patient/p", patient(id="p"))
-    bad = {
-        422: entry("POST", "Patient", patient(gender="x")),
-        412: entry("POST", "Condition", condition(f"Patient?identifier={SYSTEM}|nobody")),
-        400: entry("POST", "Condition", condition(f"{URN}9")),
-        404: entry("GET", "Patient/nobody"),
-    }
-    for status, wrong in bad.items():
+    bad = [
+        (400, entry("POST", "Patient", patient(gender="x"))),
+        (412, entry("POST", "Condition", condition(f"Patient?identifier={SYSTEM}|nobody"))),
+        (400, entry("POST", "Condition", condition(f"{URN}9"))),
+        (404, entry("GET", "Patient/nobody")),
+    ]
+    for status, wrong in bad:
         answer = await send(client, good, wrong)
         assert answer.status_code == status, answer.text
         assert issue(answer)["expression"][0].startswith("Bundle.entry[1]")

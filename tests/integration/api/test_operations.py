@@ -69,7 +69,7 @@ async def test_an_operation_pages_through_everything(
 async def test_what_an_operation_refuses_is_told(client: httpx.AsyncClient) -> None:
     parameters = {"resourceType": "Parameters", "parameter": [{"name": "refuse", "valueBoolean": True}]}
     refused = await client.post("/fhir/Patient/$count", json=parameters)
-    assert refused.status_code == 422 and issue(refused)
+    assert refused.status_code == 400 and issue(refused)
     wrong = await client.post("/fhir/Patient/$count", json={"resourceType": "Patient"})
     assert wrong.status_code == 400
     unknown = await client.post("/fhir/Patient/$nothing", json={"resourceType": "Parameters"})
