@@ -272,7 +272,8 @@ class Expressions:
 
     def _within(self, names: list[str], source: str) -> Fast | None:
         if 1 <= len(names) <= 2 and all(name.isdigit() for name in names):
-            return Fast(f"inner({source}, {', '.join(names)})", "str", True)
+            call = f"{source}.at({', '.join(names)})" if source.isidentifier() else None
+            return Fast(call or f"inner({source}, {', '.join(names)})", "str", True)
         return None
 
     def _filtered(

@@ -21,8 +21,10 @@ from hub.terminology.identifiers import id_card_birth_date, id_card_gender, id_c
 
 Scalar = Callable[..., Any]
 
-_TS = re.compile(r"(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(\d\d)(?:(\d\d)(?:\.(\d{1,6}))?)?)?)?)?([+-]\d{4})?")
-_CHINA = re.compile(r"(\d{4})[-/](\d\d?)[-/](\d\d?)(?:[ T]?(\d\d?):(\d\d)(?::(\d\d)(?:\.\d+)?)?)?")
+_TS = re.compile(
+    r"(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(\d\d)(?:(\d\d)(?:\.(\d{1,6}))?)?)?)?)?([+-]\d{4})?", re.ASCII
+)
+_CHINA = re.compile(r"(\d{4})[-/](\d\d?)[-/](\d\d?)(?:[ T]?(\d\d?):(\d\d)(?::(\d\d)(?:\.\d+)?)?)?", re.ASCII)
 _PRECISION = {"year": 4, "month": 7, "day": 10}
 
 
@@ -99,7 +101,7 @@ def china_date_time(value: str, run: Run) -> str | None:
     """`yyyy-MM-dd HH:mm:ss` (also without blank) or `yyyyMMddHHmmss[SSS]` as a dateTime in the hub's zone."""
     text = value.strip()
     found = _china(text, run.zone)
-    if found is None and text.isdigit():
+    if found is None and text.isascii() and text.isdigit():
         whole, millis = (text[:14], text[14:]) if len(text) > 14 else (text, "")
         found = _timestamp(f"{whole}.{millis}" if millis else whole, run.zone)
     if found is None:

@@ -20,7 +20,7 @@ MAX_REPETITIONS = 1_000
 """More repetitions of one field than this are refused: no real field has them."""
 
 _REPEATED: list[str] = []
-_OFFSET = re.compile(r"([+-])(\d\d)(\d\d)$")
+_OFFSET = re.compile(r"([+-])(\d\d)(\d\d)$", re.ASCII)
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):

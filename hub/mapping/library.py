@@ -201,6 +201,12 @@ class Mappings:
     def __iter__(self) -> Any:
         return iter(self._documents.values())
 
+    @property
+    def sets(self) -> frozenset[str]:
+        """The names of all sets, also of one whose only document could not be read."""
+        broken = {name.partition("/")[0] for name in self.failed}
+        return frozenset(broken | {one.document.folder for one in self._documents.values()})
+
     def has_set(self, set_name: str) -> bool:
         """Whether a set of that name holds documents."""
         return any(document.document.folder == set_name for document in self._documents.values())
@@ -279,6 +285,8 @@ def read_json(body: bytes, charset: str = "") -> Any:
         return _from_json(decode(body, charset).text)
     except msgspec.DecodeError as error:
         raise InvalidMessage(f"no valid JSON: {error}") from None
+    except RecursionError:
+        raise InvalidMessage("no valid JSON: nested too deeply") from None
 
 
 def _micros(value: Any, zone: tzinfo) -> int:

@@ -25,7 +25,7 @@ BASE = "https://sanyi-hub.org/fhir"
 
 encode = msgspec.json.Encoder(decimal_format="number").encode
 
-_NUMBER = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?([eE][+-]?\d+)?", re.ASCII)
 
 NULL = msgspec.Raw(b"null")
 """A null that is meant to be sent."""

@@ -372,6 +372,8 @@ def test_gbk_json_and_broken_json(write: Write, context: Make) -> None:
     assert tree["name"] == [{"text": "测试珅"}]
     with pytest.raises(InvalidMessage, match="no valid JSON"):
         mapping.map(b'{"no": ', context())
+    with pytest.raises(InvalidMessage, match="nested too deeply"):
+        mapping.map(b"[" * 100_000, context())
 
 
 def test_the_hash_changes_with_documents_fragments_and_maps(write: Write) -> None:
