@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from .demo import demo, words
+from tests.journeys.demo import demo, words
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .demo import demo
+from tests.journeys.demo import demo
 
 DATA = os.environ.get("HUB_TEST_DATA", "")
 FILE = Path(DATA) / "hl7v2" / "linuxforhealth" / "messages_with_expected_counts.json"

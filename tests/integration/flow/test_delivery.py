@@ -20,8 +20,7 @@ from hub.metrics import Metrics
 from hub.store import Store, Tx, inbox, outbox, talks
 from hub.store.outbox import Row
 from hub.store.resources import draft, put
-
-from .parts import Fake, channel, pipeline
+from tests.integration.flow.parts import Fake, channel, pipeline
 
 PLACE = """
 mapping: s/place

@@ -8,8 +8,7 @@ import pytest
 
 from hub.channels import Lease
 from hub.store import Store, inbox, leases
-
-from .parts import channel, pipeline, registration
+from tests.integration.flow.parts import channel, pipeline, registration
 
 
 async def take(store: Store, owner: str, seconds: float = 30) -> int:

@@ -19,8 +19,7 @@ from hub.store.parsing import parse_query
 from hub.store.resources import draft, history, put
 from hub.store.search import search
 from hub.testing import PEOPLE
-
-from .parts import channel, pipeline, registration
+from tests.integration.flow.parts import channel, pipeline, registration
 
 ID_CARD = "urn:oid:2.16.156.10011.1.3"
 
