@@ -36,9 +36,7 @@ def patient() -> dict[str, Any]:
         "id": "one",
         "active": True,
         "birthDate": "1961-03-02",
-        "_birthDate": {
-            "extension": [{"url": "urn:time", "valueDateTime": "1961-03-02T08:30:00+08:00"}]
-        },
+        "_birthDate": {"extension": [{"url": "urn:time", "valueDateTime": "1961-03-02T08:30:00+08:00"}]},
         "name": [
             {"use": "official", "text": "王秀兰", "family": "王", "given": ["秀", "兰"]},
             {"use": "old", "given": [None, "Lan"], "_given": [{"extension": [{"url": "urn:why"}]}, None]},
