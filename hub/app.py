@@ -7,9 +7,8 @@ and starts from the inside out; `Hub.close` goes the other way. Nothing is at mo
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import version
@@ -31,20 +30,21 @@ from hub.backlog import Backlog
 from hub.channels import Channel, Runner
 from hub.conversations import Conversations, Target
 from hub.delivery import DeliveryWorker
-from hub.errors import Conflict, HubError, NotFound, Retryable
+from hub.errors import Conflict, HubError, Misconfigured, NotFound, Retryable
 from hub.messages import Outcome
 from hub.metrics import Metrics
 from hub.pipeline import Pipeline
 from hub.plugins import Plugins
 from hub.settings import Settings
 from hub.store import Store, inbox, open_store, outbox
-from hub.store.backend import Tx
 from hub.understanding import Bench, Elsewhere, Understanding
 from hub.validation.rules import Rules
 
 log = logging.getLogger("hub.app")
 
 RETRY_SECONDS = 5.0
+WORD_SECONDS = 1.0
+"""How often a process looks for what an operator told another one."""
 
 
 class Hub:
@@ -74,6 +74,8 @@ class Hub:
         self._channels: dict[str, Channel] = {}
         self._runners: dict[str, Runner] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._heard: dict[str, int] = {}
+        self._switching = asyncio.Lock()
         self._wired = False
 
     async def open(self) -> None:
@@ -82,6 +84,7 @@ class Hub:
         self._channels = channels.build(self.settings, self._found)
         documents = conversations.load(mapping_folders(self.settings))
         self.mappings = mapping.load(mapping_folders(self.settings))
+        channels.check_names(self.settings, self.mappings.sets, documents)
         self._store = await open_store(
             self.settings.database_url,
             zone=self.settings.zone,
@@ -131,11 +134,12 @@ class Hub:
         self._wired = True
 
     async def _start(self) -> None:
-        paused = await inbox.paused(self.store)
+        said = await inbox.said(self.store)
+        self._heard = {name: word.at for name, word in said.items()}
         for name, channel in self._channels.items():
             self._runners[name] = Runner(channel, self.pipeline.take, self.store)
-            if name in paused:
-                channel.pause(paused[name])
+            if name in said and said[name].paused:
+                channel.pause(said[name].reason)
         if not self.run_channels:
             return
         alone = not self.store.postgres
@@ -144,6 +148,8 @@ class Hub:
         for channel in self._mine():
             if channel.state != "paused":
                 await self._run(channel.name)
+        if not alone:
+            self._keep(asyncio.create_task(self._hear(), name="operators' words"))
 
     async def close(self) -> None:
         """Stop listening, finish what is in flight, then close the store."""
@@ -152,16 +158,23 @@ class Hub:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._store is None:
             return
-        for runner in self._runners.values():
-            with contextlib.suppress(Exception):
-                await runner.stop()
-        if hasattr(self, "delivery"):
+        await self._each(Runner.hush)
+        if self._wired:
             await self.delivery.stop()
+        await self._each(Runner.stop)
+        if self._wired:
             await self.backlog.stop()
             self.elsewhere.close()
             await self.api.auditor.flush()
         store, self._store = self._store, None
         await store.close()
+
+    async def _each(self, step: Callable[[Runner], Awaitable[None]]) -> None:
+        """One step of the way down, of every channel, whatever goes wrong with one of them."""
+        ended = await asyncio.gather(*map(step, self._runners.values()), return_exceptions=True)
+        for name, error in zip(self._runners, ended, strict=True):
+            if isinstance(error, Exception):
+                log.error("channel %s did not stop cleanly", name, exc_info=error)
 
     @property
     def store(self) -> Store:
@@ -190,37 +203,54 @@ class Hub:
         return [one for one, has in can if self.listens or has.polls or not has.reads]
 
     async def listing(self) -> list[dict[str, Any]]:
-        paused = await inbox.paused(self.store)
+        said = await inbox.said(self.store)
         rows = []
         for name, channel in self._channels.items():
             row = channel.describe()
-            if name in paused:
-                row |= {"state": "paused", "reason": paused[name]}
+            if name in said and said[name].paused:
+                row |= {"state": "paused", "reason": said[name].reason}
             rows.append(row)
         return rows
 
     async def pause(self, channel: str, reason: str) -> None:
-        found = self._channel(channel)
-
-        async def work(tx: Tx) -> None:
-            await inbox.pause(tx, channel, True, reason)
-
-        await self.store.write(work)
-        found.pause(reason)
-        await self._runners[channel].stop()
+        self._channel(channel)
+        async with self._switching:
+            word = await self.store.write(lambda tx: inbox.say(tx, channel, True, reason))
+            await self._obey(channel, word)
 
     async def resume(self, channel: str) -> None:
-        found = self._channel(channel)
+        self._channel(channel)
+        async with self._switching:
+            word = await self.store.write(lambda tx: inbox.say(tx, channel, False, ""))
+            await self._obey(channel, word)
 
-        async def work(tx: Tx) -> None:
-            await inbox.pause(tx, channel, False, "")
+    async def _obey(self, name: str, word: inbox.Said) -> None:
+        """Do what an operator said of a channel, at this process or at another one."""
+        self._heard[name] = word.at
+        channel, runner = self._channels[name], self._runners[name]
+        if word.paused:
+            channel.pause(word.reason)
+            await runner.hush()
+            await self.delivery.quiet(name)
+            await runner.stop()
+            return
+        await runner.stop()
+        channel.state, channel.reason = "stopped", ""
+        if self.run_channels and channel in self._mine():
+            await self._run(name)
+            self.delivery.wake(name)
 
-        await self.store.write(work)
-        await self._runners[channel].stop()
-        found.state, found.reason = "stopped", ""
-        if self.run_channels:
-            await self._runners[channel].start()
-            self.delivery.wake(channel)
+    async def _hear(self) -> None:
+        """Other processes share this database: an operator's word to one of them counts here too."""
+        while True:
+            await asyncio.sleep(WORD_SECONDS)
+            try:
+                async with self._switching:
+                    for name, word in (await inbox.said(self.store)).items():
+                        if name in self._channels and self._heard.get(name) != word.at:
+                            await self._obey(name, word)
+            except Exception:
+                log.exception("what operators said could not be read or done; again in %ss", WORD_SECONDS)
 
     async def replay_message(self, message: int) -> Outcome:
         kept = await inbox.load(self.store, message)
@@ -252,9 +282,12 @@ class Hub:
             channel = self._channels[name]
             channel.state, channel.reason = "failed", str(error)
             log.error("channel %s cannot start: %s", name, error)
-            task = asyncio.create_task(self._again(name), name=f"start {name}")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._keep(asyncio.create_task(self._again(name), name=f"start {name}"))
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        """Until it is done, or the hub closes."""
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _again(self, name: str) -> None:
         await asyncio.sleep(RETRY_SECONDS)
@@ -277,7 +310,13 @@ def address(settings: Settings) -> str:
 
 def mapping_folders(settings: Settings) -> list[Path]:
     """Where mapping sets lie: the shipped ones, then those of the settings (relative to their file)."""
-    return [content.mappings(), *(settings.folder / one for one in settings.mappings)]
+    own = [settings.folder / one for one in settings.mappings]
+    for folder in own:
+        if not folder.is_dir():
+            raise Misconfigured(
+                f"{settings.file or 'settings'}: mappings: expected a folder, found none: {folder}"
+            )
+    return [content.mappings(), *own]
 
 
 def recipe(settings: Settings) -> Understanding:

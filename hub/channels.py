@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+import os
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, Literal
 from uuid import uuid4
 
@@ -29,6 +30,7 @@ Take = Callable[["Channel", str, Message], Awaitable[Outcome]]
 State = Literal["stopped", "running", "paused", "failed"]
 SHARED_KEYS = ("key", "max_message")
 LEASE_SECONDS = 30.0
+LOOK_SECONDS = LEASE_SECONDS / 10
 RESTART_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
@@ -109,6 +111,20 @@ def build_adapter(settings: Settings, plugins: Plugins, name: str, one: ChannelS
     return adapter(name, checked)
 
 
+def check_names(settings: Settings, sets: Collection[str], conversations: Collection[str]) -> None:
+    """Raise Misconfigured, with file and key, where a channel names a set or document that is not there."""
+    where = str(settings.file or "settings")
+    for name, one in settings.channels.items():
+        named = [("mapping", "mapping set", one.mapping, sets)] if one.mapping else []
+        named += [("conversations", "conversation", each, conversations) for each in one.conversations]
+        for key, what, wanted, known in named if one.enabled else ():
+            if wanted not in known:
+                there = ", ".join(sorted(known)) or "none"
+                raise Misconfigured(
+                    f"{where}: channels.{name}.{key}: there is no {what} {wanted!r} (there are: {there})"
+                )
+
+
 def plain_values(adapter: Adapter) -> dict[str, Any]:
     """An adapter's settings as JSON values, secrets left out."""
     secret = {
@@ -127,6 +143,7 @@ class Runner:
         self.take = take
         self.store = store
         self._task: asyncio.Task[None] | None = None
+        self._open = False
         self._running: set[asyncio.Task[None]] = set()
         self._places = asyncio.Semaphore(channel.settings.max_in_flight)
 
@@ -134,11 +151,15 @@ class Runner:
         """Open the adapter and begin to receive; returns when it listens, or raises why it cannot."""
         if self._task is None:
             await self.channel.adapter.open()
+            self._open = True
             self.channel.state, self.channel.reason = "running", ""
             self._task = asyncio.create_task(self._receive(), name=f"channel {self.channel.name}")
 
-    async def stop(self) -> None:
-        """Stop receiving; what is in flight is stored, and acknowledged if the sender is still there."""
+    async def hush(self) -> None:
+        """Stop receiving; what is in flight is stored, and acknowledged if the sender is still there.
+
+        The adapter stays open, so that a send under way gets its answer.
+        """
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
@@ -146,14 +167,22 @@ class Runner:
                 await task
             if self._running:
                 await asyncio.wait(self._running, timeout=10)
+            await self._let_go()
+
+    async def stop(self) -> None:
+        """Stop receiving and close the adapter."""
+        await self.hush()
+        if self._open:
+            self._open = False
             await self.channel.adapter.close()
-            if self.channel.lease is not None:
-                held, self.channel.lease = self.channel.lease, None
-                await self.store.write(lambda tx: leases.release(tx, self.channel.name, held.owner))
         if self.channel.state == "running":
             self.channel.state = "stopped"
 
     async def _receive(self) -> None:
+        await self._read()
+        await self._let_go()
+
+    async def _read(self) -> None:
         failures = 0
         while self.channel.state == "running":
             try:
@@ -184,7 +213,7 @@ class Runner:
         name = self.channel.name
         await self._hold()
         if self.channel.lease is None:
-            await asyncio.sleep(LEASE_SECONDS / 3)
+            await asyncio.sleep(LOOK_SECONDS)
             return
         renewing = asyncio.create_task(self._renew(), name=f"lease {name}")
         try:
@@ -192,7 +221,7 @@ class Runner:
                 await inbox.read_cursor(self.store, name)
             ):
                 await self._accept(place, message)
-                if self.channel.lease is None:
+                if self.channel.lease is None or self.channel.state != "running":
                     return
         finally:
             renewing.cancel()
@@ -206,8 +235,18 @@ class Runner:
 
     async def _hold(self) -> None:
         """Take or renew the lease; `channel.lease` is None while another process has it."""
-        fence = await self.store.write(lambda tx: leases.take(tx, self.channel.name, _PROCESS, LEASE_SECONDS))
+        name, held = self.channel.name, self.channel.lease is not None
+        fence = await self.store.write(lambda tx: leases.take(tx, name, _PROCESS, LEASE_SECONDS))
         self.channel.lease = Lease(_PROCESS, fence) if fence else None
+        if bool(fence) != held:
+            who = "this process" if fence else "another process"
+            log.info("channel %s: %s polls from now on", name, who, extra={"pid": os.getpid()})
+
+    async def _let_go(self) -> None:
+        """Give the lease back, so that another process need not wait for its end."""
+        held, self.channel.lease = self.channel.lease, None
+        if held is not None:
+            await self.store.write(lambda tx: leases.release(tx, self.channel.name, held.owner))
 
     async def _accept(self, place: str, message: Message) -> None:
         self.channel.received += 1

@@ -33,6 +33,8 @@ SECOND = 1_000_000
 LEASE_SECONDS = 180
 SEND_SECONDS = 150
 IDLE_SECONDS = 1.0
+STOP_SECONDS = 10.0
+QUIET_SECONDS = 30.0
 AT_ONCE = 16
 
 
@@ -57,7 +59,7 @@ class DeliveryWorker:
         self.metrics = metrics
         self._wake = {name: asyncio.Event() for name in self.channels}
         self._loops: list[asyncio.Task[None]] = []
-        self._sends: set[asyncio.Task[None]] = set()
+        self._sends: dict[asyncio.Task[None], str] = {}
 
     def wake(self, channel: str) -> None:
         """Something new may be ready for a channel."""
@@ -79,11 +81,17 @@ class DeliveryWorker:
             task.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
         if self._sends:
-            _, late = await asyncio.wait(self._sends, timeout=5)
+            _, late = await asyncio.wait(self._sends, timeout=STOP_SECONDS)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
         self._loops = []
+
+    async def quiet(self, channel: str) -> None:
+        """Wait for the sends of a paused channel that are on their way, so that none goes unanswered."""
+        under_way = [task for task, name in self._sends.items() if name == channel]
+        if under_way:
+            await asyncio.wait(under_way, timeout=QUIET_SECONDS)
 
     async def _run(self, channel: Channel) -> None:
         busy: set[int] = set()
@@ -107,10 +115,10 @@ class DeliveryWorker:
                 continue
             busy.add(which)
             task = asyncio.create_task(self._deliver(channel, which))
-            self._sends.add(task)
+            self._sends[task] = channel.name
 
             def done(task: asyncio.Task[None], which: int = which) -> None:
-                self._sends.discard(task)
+                self._sends.pop(task, None)
                 busy.discard(which)
                 self.wake(channel.name)
 

@@ -36,7 +36,7 @@ def act(config: Path | None, path: str, body: Any, *, as_json: bool) -> int:
     """Do something and print what came of it; 1 if the outcome is a bad one."""
     found = asyncio.run(_post(config, path, body))
     printed.one(found, as_json=as_json)
-    return 1 if found.get("outcome") in BAD_OUTCOMES else 0
+    return 1 if found.get("outcome") in BAD_OUTCOMES or found.get("state") == "failed" else 0
 
 
 async def _get(config: Path | None, path: str, query: dict[str, Any]) -> Any:

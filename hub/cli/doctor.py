@@ -92,12 +92,12 @@ async def _mappings(settings: Settings) -> str:
     found = mapping.load(folders)
     found.check()
     documents = conversations.load(folders)
-    for name, one in settings.channels.items():
-        if one.mapping and not found.has_set(one.mapping):
-            raise Misconfigured(f"channels.{name}.mapping: no mapping set {one.mapping!r}")
-        for wanted in one.conversations:
-            if wanted not in documents:
-                raise Misconfigured(f"channels.{name}.conversations: no document {wanted!r}")
+    channels.check_names(settings, found.sets, documents)
+    for document in documents.values():
+        for step in document.every_step():
+            found.named(step.send)
+            if step.reply:
+                found.named(step.reply)
     return f"{len(list(found))} documents, {len(documents)} conversations"
 
 

@@ -7,7 +7,7 @@ and %unknown (the unanswered delivery). docs/reference/conversations.md describe
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -71,6 +71,15 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[Step, ...]
     description: str = ""
 
+    def every_step(self) -> Iterator[Step]:
+        """The steps with their questions and what undoes them."""
+        for step in self.steps:
+            yield step
+            if step.unknown is not None:
+                yield from step.unknown.asks
+                if step.unknown.undo is not None:
+                    yield step.unknown.undo
+
     def position(self, step: str) -> int:
         """Where a named step stands; Misconfigured if the document lost it since."""
         for index, one in enumerate(self.steps):
@@ -93,7 +102,7 @@ def read(file: Path) -> Document:
     """One document; Misconfigured names file, key, what was expected and what came."""
     try:
         raw = YAML(typ="base", pure=True).load(file.read_text("utf-8"))
-    except YAMLError as error:
+    except (YAMLError, UnicodeDecodeError, OSError) as error:
         raise Misconfigured(f"{file}: not valid YAML: {error}") from error
     reader = _Reader(str(file))
     table = reader.table(raw, "document")

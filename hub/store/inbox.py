@@ -28,6 +28,14 @@ class Held(msgspec.Struct, frozen=True):
     state: str
 
 
+class Said(msgspec.Struct, frozen=True):
+    """An operator's last word on a channel: whether it is paused, why, and when that was said."""
+
+    paused: bool
+    reason: str
+    at: int
+
+
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
     """One inbox row, for listings (without `body`) and replay (with it)."""
 
@@ -139,7 +147,9 @@ _CODES = statement(
     .group_by(unmapped.c.map, unmapped.c.system, unmapped.c.code)
     .order_by(unmapped.c.map, unmapped.c.code)
 )
-_PAUSES = statement(select(channel_state.c.channel, channel_state.c.paused, channel_state.c.reason))
+_SAID = statement(
+    select(channel_state.c.channel, channel_state.c.paused, channel_state.c.reason, channel_state.c.changed)
+)
 _PAUSE = statement(
     upsert(channel_state)
     .values(
@@ -280,14 +290,15 @@ async def unmapped_codes(reader: Reader) -> list[dict[str, Any]]:
     return [{"map": r[0], "system": r[1], "code": r[2], "messages": r[3]} for r in rows]
 
 
-async def paused(reader: Reader) -> dict[str, str]:
-    """Channels an operator paused, with the reason."""
-    return {row[0]: row[2] for row in await reader.rows(_PAUSES) if row[1]}
+async def said(reader: Reader) -> dict[str, Said]:
+    """The operators' last word on each channel they spoke of."""
+    return {row[0]: Said(bool(row[1]), row[2], row[3]) for row in await reader.rows(_SAID)}
 
 
-async def pause(tx: Tx, channel: str, value: bool, reason: str) -> None:
-    """Remember over restarts that a channel is paused, or that it runs again."""
-    await tx.run(_PAUSE, channel, value, reason, tx.now)
+async def say(tx: Tx, channel: str, paused: bool, reason: str) -> Said:
+    """Remember over restarts, and tell other processes, that a channel is paused or runs again."""
+    await tx.run(_PAUSE, channel, paused, reason, tx.now)
+    return Said(paused, reason, tx.now)
 
 
 def encode_issues(issues: Sequence[Issue]) -> str:

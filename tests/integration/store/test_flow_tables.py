@@ -64,12 +64,13 @@ async def test_the_cursor_and_the_pause_survive(store: Store) -> None:
     async def work(tx: Tx) -> None:
         await inbox.move_cursor(tx, "his", "a")
         await inbox.move_cursor(tx, "his", "b")
-        await inbox.pause(tx, "his", True, "maintenance")
+        await inbox.say(tx, "his", True, "maintenance")
 
     await store.write(work)
     assert await inbox.read_cursor(store, "his") == "b"
     assert await inbox.read_cursor(store, "lab") == ""
-    assert await inbox.paused(store) == {"his": "maintenance"}
+    said = await inbox.said(store)
+    assert (said["his"].paused, said["his"].reason) == (True, "maintenance")
 
 
 async def test_a_code_is_queued_once_per_message(store: Store) -> None:
