@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,18 @@ def test_every_variable_is_listed_and_in_the_example() -> None:
     for file in (Path("docs/reference/settings.md"), Path("hub.example.toml")):
         text = (ROOT / file).read_text("utf-8")
         assert [name for name in ENVIRONMENT if name not in text] == [], file
+
+
+def test_every_variable_of_the_tests_is_listed() -> None:
+    read = re.compile(r"environ(?:\.get\(|\[)\"(HUB_[A-Z0-9_]+)|\"(HUB_[A-Z0-9_]+)\" (?:not )?in os.environ")
+    found = {
+        name
+        for file in (ROOT / "tests").rglob("*.py")
+        for pair in read.findall(file.read_text("utf-8"))
+        for name in pair
+    }
+    listed = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    assert [name for name in found if name and name not in ENVIRONMENT and f"`{name}`" not in listed] == []
 
 
 def test_every_command_and_route_explains_itself() -> None:
