@@ -102,7 +102,10 @@ def test_the_licence_is_as_the_page_says_and_goes_with_apache(name: str, licence
 def told(name: str) -> str:
     """What a distribution says of its licence: the expression, else the first line and the classifiers."""
     metadata = distribution(name).metadata
-    if expression := metadata.get("License-Expression"):
-        return str(expression)
-    classifiers = [one for one in metadata.get_all("Classifier") or [] if one.startswith("License ::")]
-    return " ".join([*(metadata.get("License") or "").splitlines()[:1], *classifiers])
+
+    def field(key: str) -> list[str]:
+        return metadata.get_all(key) or []
+
+    classifiers = [one for one in field("Classifier") if one.startswith("License ::")]
+    first_lines = [one.splitlines()[0] for one in field("License") if one]
+    return " ".join(field("License-Expression") or [*first_lines, *classifiers])
