@@ -37,6 +37,7 @@ from hub.pipeline import Pipeline
 from hub.plugins import Plugins
 from hub.settings import Settings
 from hub.store import Store, inbox, open_store, outbox
+from hub.store.talks import Talk
 from hub.understanding import Bench, Elsewhere, Understanding
 from hub.validation.rules import Rules
 
@@ -264,6 +265,9 @@ class Hub:
             raise NotFound(f"delivery {delivery} is not known")
         if not await self.delivery.replay(delivery):
             raise Conflict(f"delivery {delivery} is {row.state}, not a dead letter")
+
+    async def retry_conversation(self, conversation: int, *, sure: bool = False) -> Talk:
+        return await self.store.write(lambda tx: self.conversations.retry(tx, conversation, sure=sure))
 
     async def journey(self, prescription: str) -> list[dict[str, Any]]:
         return timeline.plain(await timeline.journey(self.store, prescription), self.store)

@@ -248,6 +248,8 @@ class DeliveryWorker:
 
     async def _unanswered(self, channel: Channel, row: Row, why: str) -> None:
         """Nobody knows whether it took effect."""
+        if row.effect:
+            await self.store.write(lambda tx: outbox.doubt(tx, row.id, True))
         if not row.effect or channel.adapter.capabilities.idempotent:
             await self._again(channel, row, why)
             return
@@ -291,6 +293,7 @@ class DeliveryWorker:
 
         async def work(tx: Tx) -> None:
             if isinstance(found, NotApplied):
+                await outbox.doubt(tx, row.id, False)
                 await outbox.mark(tx, row.id, "pending", error=found.why)
             elif row.attempts >= channel.settings.attempts:
                 await self._wait_for_person(tx, row, "outcome unknown, and the system cannot tell")

@@ -152,6 +152,16 @@ def _deliveries(routes: APIRouter, desk: Desk) -> None:
         found = await talks.listing(desk.store, state=state, before=before, most=limit)
         return {"conversations": [rows.conversation(one) for one in found]}
 
+    @routes.post("/conversations/{id}/retry", tags=["conversations"])
+    async def retry(id: Id, who: Who, sure: Annotated[bool, Body(embed=True)] = False) -> JsonRow:
+        """Do anew, with fresh bytes, what a waiting or refused conversation stopped at.
+
+        409 where that could double an effect; `sure` says that a person made certain that there was none.
+        """
+        talk = await desk.retry_conversation(id, sure=sure)
+        await _record(desk, who, f"conversations/{id}/retry")
+        return rows.conversation(talk)
+
 
 def _hub(routes: APIRouter, desk: Desk) -> None:
     @routes.get("/journeys/{prescription:path}", tags=["hub"])

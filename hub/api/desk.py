@@ -14,6 +14,7 @@ from hub.metrics import Metrics
 from hub.plugins import Plugins
 from hub.settings import Settings
 from hub.store import Store
+from hub.store.talks import Talk
 
 
 class Desk(Protocol):
@@ -60,6 +61,10 @@ class Desk(Protocol):
 
     async def replay_delivery(self, delivery: int) -> None:
         """Send a dead letter again; NotFound, Conflict when it is none."""
+        ...
+
+    async def retry_conversation(self, conversation: int, *, sure: bool = False) -> Talk:
+        """Do anew what a conversation stopped at; NotFound, Conflict where that could double an effect."""
         ...
 
     async def journey(self, prescription: str) -> list[dict[str, Any]]:

@@ -61,6 +61,7 @@ def delivery(row: Row) -> JsonRow:
         "state": row.state,
         "attempts": row.attempts,
         "effect": row.effect,
+        "unanswered": row.unanswered,
         "order": row.ordering,
         "business_id": row.business_id,
         "conversation": row.conversation or None,

@@ -46,11 +46,13 @@ adapter = _group("Installed adapters.")
 channel = _group("Channels of the hub.")
 mapping = _group("Mapping documents.")
 message = _group("Messages that came in.")
+conversation = _group("Conversations with other systems.")
 dead_letter = _group("Deliveries that wait for a person.")
 app.add_typer(adapter, name="adapter")
 app.add_typer(channel, name="channel")
 app.add_typer(mapping, name="map")
 app.add_typer(message, name="message")
+app.add_typer(conversation, name="conversation")
 app.add_typer(dead_letter, name="dead-letter")
 
 
@@ -216,6 +218,32 @@ def message_replay(id: RowId, config: Config = None, as_json: AsJson = False) ->
     from hub.cli.desk import act
 
     _end(act(file(config), f"messages/{id}/replay", None, as_json=as_json))
+
+
+@conversation.command("list")
+def conversation_list(
+    config: Config = None, state: State = "", limit: Limit = 100, before: Before = 0, as_json: AsJson = False
+) -> None:
+    """Newest first: running, done, refused (the other system said no), waiting (for a person)."""
+    from hub.cli.desk import listing
+
+    query = {"state": state, "limit": limit, "before": before}
+    _end(listing(file(config), "conversations", query, as_json=as_json))
+
+
+@conversation.command("retry")
+def conversation_retry(
+    id: RowId,
+    config: Config = None,
+    sure: Annotated[
+        bool, typer.Option("--sure", help="the unanswered step certainly had no effect: somebody looked")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Do anew, with fresh bytes, what a waiting or refused conversation stopped at."""
+    from hub.cli.desk import act
+
+    _end(act(file(config), f"conversations/{id}/retry", {"sure": sure}, as_json=as_json))
 
 
 @dead_letter.command("list")

@@ -13,6 +13,7 @@ from hub.cli.reach import admin
 COLUMNS: dict[str, tuple[str, ...]] = {
     "channels": ("name", "adapter", "state", "mapping", "acknowledge", "received", "reason"),
     "messages": ("id", "channel", "kind", "state", "received", "size", "issues"),
+    "conversations": ("id", "document", "key", "channel", "state", "step", "changed", "reason"),
     "dead-letters": ("id", "channel", "kind", "step", "attempts", "business_id", "opened", "error"),
 }
 

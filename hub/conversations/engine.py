@@ -6,14 +6,15 @@ behind its messages. No move sends anything: it writes the next outbox row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from hub import r4
 from hub.conversations.document import Document, Step, Unknown
-from hub.errors import Misconfigured
+from hub.conversations.neighbourhood import neighbourhood, sent_tree
+from hub.errors import Conflict, Misconfigured, NotFound
 from hub.store import outbox, talks
 from hub.store.backend import Reader, Tx
 from hub.store.outbox import Row
@@ -21,8 +22,7 @@ from hub.store.resources import Written, get
 from hub.store.talks import Talk
 
 SECOND = 1_000_000
-HOPS = 3
-MOST_NEIGHBOURS = 500
+STUCK = ("waiting", "refused")
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,42 +31,6 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     channel: str
     documents: tuple[str, ...]
     values: dict[str, Any]
-
-
-async def neighbourhood(reader: Reader, focus: str) -> dict[str, dict[str, Any]]:
-    """A resource and what it refers to within `HOPS` references, as plain JSON by `Type/id`."""
-    found: dict[str, dict[str, Any]] = {}
-    wanted = [focus]
-    for _ in range(HOPS + 1):
-        trees = []
-        for reference in wanted:
-            kind, _, name = reference.partition("/")
-            stored = await get(reader, kind, name)
-            if stored is not None and not stored.deleted:
-                found[reference] = r4.tree(stored.body)
-                trees.append(found[reference])
-        wanted = [one for one in dict.fromkeys(references(trees)) if one not in found]
-        if len(found) > MOST_NEIGHBOURS:
-            break
-    return found
-
-
-def references(node: Any) -> Iterator[str]:
-    """Every literal relative reference below a JSON node, versions stripped."""
-    if isinstance(node, dict):
-        reference = node.get("reference")
-        if isinstance(reference, str) and reference.count("/") in (1, 3) and ":" not in reference:
-            yield "/".join(reference.split("/")[:2])
-        for child in node.values():
-            yield from references(child)
-    elif isinstance(node, list):
-        for child in node:
-            yield from references(child)
-
-
-def sent_tree(row: Row) -> Any:
-    """%sent: what went out, where it is JSON."""
-    return r4.tree(row.body) if row.body and row.content_type.endswith("json") else {}
 
 
 class Conversations:
@@ -210,6 +174,56 @@ class Conversations:
             talk.state, talk.reason = "running", ""
             await talks.save(tx, talk)
 
+    async def retry(self, tx: Tx, which: int, *, sure: bool = False) -> Talk:
+        """Let a conversation that waits or was refused go on: where it stopped, anew, with fresh bytes.
+
+        Only where what stopped it certainly had no effect; of an unanswered one a person may be `sure`.
+        A dead letter in its way is given up. Raises NotFound, and Conflict with what to do instead.
+        """
+        seen = await talks.load(tx, which)
+        if seen is None:
+            raise NotFound(f"conversation {which} is not known")
+        row = await outbox.load(tx, seen.place.get("delivery", 0))
+        dropped = row is not None and await outbox.drop(tx, row.id)
+        talk = await talks.lock(tx, which)
+        moved = talk is None or talk.place != seen.place or (row is not None and row.open and not dropped)
+        if talk is None or moved or talk.state not in STUCK:
+            state = "running" if moved else seen.state
+            raise Conflict(f"conversation {which} is {state}: only one that waits or was refused is retried")
+        talk.state, talk.reason = "running", ""
+        document, step, role = self._document(talk), self._step(talk), talk.place["role"]
+        place = {name: value for name, value in talk.place.items() if name not in ("refused", "ask")}
+        if role == "undone" or (
+            role == "ask" and ("refused" in talk.place or (sure and "last" not in place))
+        ):
+            talk.place = place
+            await self._anew(tx, talk, step)
+        elif role == "ask":
+            talk.place = {**place, "unknown": {**place["unknown"], "since": tx.now}}
+            await self._asked(tx, talk, document, 0)
+        else:
+            undo = step.unknown.undo if role == "undo" and step.unknown else None
+            self._check_without_effect(row, talk, undo or step, sure=sure)
+            await self._send(tx, talk, undo or step, place)
+        return talk
+
+    def _check_without_effect(self, row: Row | None, talk: Talk, step: Step, *, sure: bool) -> None:
+        """Raise Conflict unless doing a step anew cannot double its effect."""
+        if row is None or not row.effect:
+            return
+        if row.state == "delivered":
+            raise Conflict(
+                f"{row.step} of conversation {talk.id} took effect; when its mapping is mended, "
+                f"replay its answer: message {row.reply}"
+            )
+        harmless = step.idempotent or (step.unknown is not None and step.unknown.mode == "resend")
+        if row.unanswered and not (sure or harmless):
+            raise Conflict(
+                f"nobody knows whether {row.step} of conversation {talk.id} took effect (delivery {row.id}, "
+                f"{row.kind} {row.business_id}): find out at {talk.channel}; only if it did not, retry it "
+                "with --sure"
+            )
+
     def env(self, talk: Talk) -> dict[str, Any]:
         """%facts, %settings, %step and %unknown for the documents of a conversation."""
         unknown = talk.place.get("unknown") or {}
@@ -344,6 +358,8 @@ class Conversations:
         if step.unknown is not None and step.unknown.again:
             await self._anew(tx, talk, step)
         else:
+            talk.place = {name: value for name, value in talk.place.items() if name != "delivery"}
+            talk.place["role"] = "undone"
             await self._halt(tx, talk, "waiting", f"{step.name} was undone")
 
     async def _anew(self, tx: Tx, talk: Talk, step: Step) -> None:

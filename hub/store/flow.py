@@ -161,6 +161,7 @@ delivery = Table(
     Column("headers", Text, nullable=False),
     Column("mapping", LargeBinary, nullable=False),
     Column("reply", BigInteger, nullable=False),
+    Column("unanswered", Boolean, nullable=False),
     Column("error", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Index(
@@ -175,7 +176,8 @@ delivery = Table(
 )
 """The outbox.
 
-state  pending, in_flight, unknown, delivered, refused, dead (a dead letter), cancelled
-open   it still holds its ordering key: pending, in_flight, unknown and dead ones do
-due    not before this instant (pending, unknown), or the lease of its worker (in_flight)
+state       pending, in_flight, unknown, delivered, refused, dead (a dead letter), cancelled
+open        it still holds its ordering key: pending, in_flight, unknown and dead ones do
+due         not before this instant (pending, unknown), or the lease of its worker (in_flight)
+unanswered  an attempt went unanswered, and nobody has told since that it had no effect
 """

@@ -42,6 +42,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     headers: str
     mapping: bytes
     reply: int
+    unanswered: bool
     error: str
     body: bytes
 
@@ -70,6 +71,7 @@ _FIXED = {
     "headers": "{}",
     "mapping": b"",
     "reply": 0,
+    "unanswered": False,
     "error": "",
     "body": b"",
 }
@@ -149,6 +151,16 @@ _AGAIN = statement(
     .where(and_(delivery.c.id == bindparam("which"), delivery.c.state == "dead"))
     .values(state="pending", open=True, due=bindparam("due"), attempts=0, error=""),
     ["due", "which"],
+)
+_DROP = statement(
+    update(delivery)
+    .where(and_(delivery.c.id == bindparam("which"), delivery.c.state == "dead"))
+    .values(state="cancelled", open=False),
+    ["which"],
+)
+_DOUBT = statement(
+    update(delivery).where(delivery.c.id == bindparam("which")).values(unanswered=bindparam("unanswered")),
+    ["unanswered", "which"],
 )
 _STRANDED = statement(
     update(delivery)
@@ -276,6 +288,16 @@ async def replay(tx: Tx, which: int) -> bool:
     return await tx.run(_AGAIN, tx.now, which) == 1
 
 
+async def drop(tx: Tx, which: int) -> bool:
+    """A dead letter is given up for another delivery in its place; False if it is none."""
+    return await tx.run(_DROP, which) == 1
+
+
+async def doubt(tx: Tx, which: int, unanswered: bool) -> None:
+    """Note that an attempt went unanswered, or that it certainly had no effect."""
+    await tx.run(_DOUBT, unanswered, which)
+
+
 async def strand(tx: Tx) -> int:
     """After a crash of the only worker: every lease is over now."""
     return await tx.run(_STRANDED, tx.now)
@@ -305,5 +327,6 @@ def _row(row: Sequence[Any]) -> Row:
     names = [column.name for column in _ALL]
     values = dict(zip(names, row, strict=True))
     values["body"], values["mapping"] = bytes(values["body"]), bytes(values["mapping"])
-    values["effect"], values["open"] = bool(values["effect"]), bool(values["open"])
+    for name in ("effect", "open", "unanswered"):
+        values[name] = bool(values[name])
     return Row(**values)

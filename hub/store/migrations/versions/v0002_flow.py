@@ -82,6 +82,7 @@ def upgrade() -> None:
         sa.Column("headers", sa.Text(), nullable=False),
         sa.Column("mapping", sa.LargeBinary(), nullable=False),
         sa.Column("reply", sa.BigInteger(), nullable=False),
+        sa.Column("unanswered", sa.Boolean(), nullable=False),
         sa.Column("error", sa.Text(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
