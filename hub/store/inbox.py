@@ -70,6 +70,17 @@ _TAKE = statement(
     ),
     ["channel", "key", "seq", "digest"],
 )
+_VALUES = ", ".join(f"${number}" for number in range(1, len(_COLUMNS) + 1))
+_KEEP_AND_TAKE = statement(
+    select(message.c.seq),
+    _COLUMNS,
+    postgres=f"""
+WITH kept AS (INSERT INTO message ({", ".join(_COLUMNS)}) VALUES ({_VALUES})
+  RETURNING seq, channel, key, digest)
+INSERT INTO message_key (channel, key, seq, digest)
+SELECT channel, key, seq, digest FROM kept RETURNING seq""",
+)
+"""Both in one round trip; SQLite, which has none, runs `_KEEP` and `_TAKE`."""
 _HOLD = statement(
     upsert(message_key)
     .values(
@@ -192,8 +203,9 @@ async def keep(
     again and finds it taken.
     """
     digest = item.body_hash()
+    at_once = tx.postgres and hold and not instead
     seq = await tx.insert(
-        _KEEP,
+        _KEEP_AND_TAKE if at_once else _KEEP,
         channel,
         item.key,
         item.kind,
@@ -214,7 +226,7 @@ async def keep(
         if not await tx.run(_REPLACE, seq, instead):
             raise Retryable(f"message {instead} is being tried again by another arrival")
         await tx.run(_HOLD, channel, item.key, seq, digest)
-    elif hold:
+    elif hold and not at_once:
         await tx.run(_TAKE, channel, item.key, seq, digest)
     return seq
 
