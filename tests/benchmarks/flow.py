@@ -114,6 +114,8 @@ class _Round:
         drained = waiting - left
         sent, cost = load["sent"], (self._cpu()[0] - after) / drained if drained else 0.0
         self._check(size, sent, resources, whole=not left)
+        if scenario.triggers and machine.deliveries(self.url) != size.warm_up + sent:
+            raise RuntimeError("expected one outbox row for every order")
         cpu = after - before
         return Figures(
             rate=sent / load["seconds"],

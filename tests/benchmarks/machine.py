@@ -157,6 +157,11 @@ def resources(url: str) -> int:
     return int(_ask(url, "SELECT count(*) FROM resource")[0][0])
 
 
+def deliveries(url: str) -> int:
+    """How many outbox rows there are."""
+    return int(_ask(url, "SELECT count(*) FROM delivery")[0][0])
+
+
 def _toml(tables: Mapping[str, Any]) -> str:
     lines = [f"{key} = {json.dumps(value)}" for key, value in tables.items() if key != "channels"]
     for name, table in tables["channels"].items():
