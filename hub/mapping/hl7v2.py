@@ -9,17 +9,9 @@ import re
 
 from hub.errors import InvalidMessage
 from hub.mapping.charset import decode
-from hub.mapping.hl7v2_tree import (
-    Group,
-    Header,
-    Hl7Message,
-    Part,
-    Segment,
-    Separators,
-    atoms,
-    header_of,
-    position,
-)
+from hub.mapping.hl7v2_escapes import Separators
+from hub.mapping.hl7v2_header import Header, header_of
+from hub.mapping.hl7v2_tree import Group, Hl7Message, Part, Segment, atoms, position
 
 __all__ = [
     "Group",

@@ -12,42 +12,15 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta, timezone, tzinfo
 
-import msgspec
-
 from hub.errors import InvalidMessage
+from hub.mapping.hl7v2_escapes import Separators, unescape
+from hub.mapping.hl7v2_header import Header, header_of
 
 MAX_REPETITIONS = 1_000
 """More repetitions of one field than this are refused: no real field has them."""
 
 _REPEATED: list[str] = []
 _OFFSET = re.compile(r"([+-])(\d\d)(\d\d)$", re.ASCII)
-
-
-class Header(msgspec.Struct, frozen=True, kw_only=True):
-    """MSH, as far as acknowledging needs it; every value is text, empty where nothing was sent."""
-
-    sending_app: str
-    sending_facility: str
-    receiving_app: str
-    receiving_facility: str
-    time: str
-    kind: str
-    control_id: str
-    processing: str
-    version: str
-    charset: str
-    field_separator: str = "|"
-    encoding_characters: str = "^~\\&"
-
-
-class Separators(msgspec.Struct, frozen=True):
-    """The five delimiters of one message; a missing one is empty and separates nothing."""
-
-    field: str
-    component: str
-    repetition: str = ""
-    escape: str = ""
-    subcomponent: str = ""
 
 
 class Part:
@@ -113,8 +86,7 @@ class Part:
             raw = self._piece(raw, 1, 1)
         if not raw or raw == '""':
             return None
-        message = self.segment.message
-        return (message.unescape(raw) if message.has_escapes else raw).strip() or None
+        return self.segment.message.decoded(raw)
 
     @property
     def position(self) -> str:
@@ -272,7 +244,7 @@ class Segment:
             return None
         if not raw or raw == '""':
             return None
-        return message.unescape(raw).strip() or None
+        return message.decoded(raw)
 
     def __repr__(self) -> str:
         return f"<{self.id} line {self.line}>"
@@ -319,7 +291,7 @@ class Group:
 class Hl7Message(Group):
     """A whole message. `warnings` says where the sender's declarations were wrong."""
 
-    __slots__ = ("_escape", "codec", "has_escapes", "separators", "text_body", "warnings")
+    __slots__ = ("codec", "has_escapes", "separators", "text_body", "warnings")
     segment: type[Segment] = Segment
 
     def __init__(self, text: str, separators: Separators, codec: str, warnings: list[str]) -> None:
@@ -328,7 +300,6 @@ class Hl7Message(Group):
         self.separators = separators
         self.codec = codec
         self.warnings = warnings
-        self._escape: re.Pattern[str] | None = None
         self.has_escapes = (
             bool(separators.escape) and text.count(separators.escape) > 1
         )  # one stands in MSH-2
@@ -342,40 +313,11 @@ class Hl7Message(Group):
             raw = raw.split(separator, 1)[0]
         if raw == '""':
             return None
-        return (self.unescape(raw) if self.has_escapes else raw).strip() or None
+        return self.decoded(raw)
 
-    def unescape(self, raw: str) -> str:
-        r"""Replace `\F\`, `\S\`, `\T\`, `\R\`, `\E\`, `\X0D\`, `\.br\`; an unknown one stays as it is."""
-        escape = self.separators.escape
-        if not escape or escape not in raw:
-            return raw
-        if self._escape is None:
-            mark = re.escape(escape)
-            self._escape = re.compile(f"{mark}([^{mark}]{{1,200}}){mark}")
-        return self._escape.sub(self._replace, raw)
-
-    def _replace(self, match: re.Match[str]) -> str:
-        code = match[1]
-        separators = self.separators
-        plain = {
-            "F": separators.field,
-            "S": separators.component,
-            "T": separators.subcomponent,
-            "R": separators.repetition,
-            "E": separators.escape,
-            "H": "",
-            "N": "",
-        }
-        if code in plain:
-            return plain[code]
-        if code.startswith((".br", ".sp", ".ce")):
-            return "\n"
-        if code[0] == "X":
-            try:
-                return bytes.fromhex(code[1:]).decode(self.codec)
-            except (ValueError, UnicodeDecodeError):
-                return match[0]
-        return match[0]
+    def decoded(self, raw: str) -> str | None:
+        """A text without its escapes and the blanks around it; None if nothing is left."""
+        return (unescape(raw, self.separators, self.codec) if self.has_escapes else raw).strip() or None
 
     def zone(self) -> tzinfo | None:
         """The offset of MSH-7, which counts for every time of the message that has none of its own."""
@@ -395,27 +337,6 @@ def position(segment_id: str, place: tuple[int, ...]) -> str:
     field, repetition, *inner = place
     text = f"{segment_id}-{field}" + (f"[{repetition + 1}]" if repetition else "")
     return text + "".join(f".{number}" for number in inner)
-
-
-def header_of(msh: Segment) -> Header:
-    def text(number: int, component: int = 1) -> str:
-        return msh.first(number, component) or ""
-
-    event = text(9, 2)
-    return Header(
-        sending_app=text(3),
-        sending_facility=text(4),
-        receiving_app=text(5),
-        receiving_facility=text(6),
-        time=text(7),
-        kind=f"{text(9)}^{event}" if event else text(9),
-        control_id=text(10),
-        processing=text(11),
-        version=text(12),
-        charset=text(18),
-        field_separator=msh.message.separators.field,
-        encoding_characters=text(2),
-    )
 
 
 def atoms(segment: Segment) -> Iterator[tuple[tuple[int, int, int, int], str]]:
