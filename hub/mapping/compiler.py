@@ -227,8 +227,9 @@ class _Compiler(Values):
 
 
 def _fact(run: runtime.Run, key: str, items: list[Any]) -> None:
-    """Keep a fact: one value, or a list of several."""
-    values = [value for value in map(runtime.text_of, items) if value is not None]
+    """Keep a fact: one value as it is (text, number, boolean, structure, list), or a list of several."""
+    found = [runtime.text_of(item) for item in items if item is not runtime.NULL]
+    values = [value for value in found if value is not None]
     if values:
         run.facts[key] = values[0] if len(values) == 1 else values
 

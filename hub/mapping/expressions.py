@@ -13,7 +13,7 @@ from hub import fhirpath
 from hub.errors import Misconfigured
 from hub.fhirpath import ast
 from hub.mapping.document import Scalar
-from hub.mapping.functions import FUNCTIONS, SCALARS
+from hub.mapping.functions import CONDITIONAL, FUNCTIONS, SCALARS
 from hub.mapping.kinds import TEXT_CALLS, is_atomic, kind_of
 from hub.mapping.paths import Paths
 from hub.mapping.runtime import Slow
@@ -156,7 +156,18 @@ class Expressions(Paths):
             return self._function(tree, scope)
         if tree.name in TEXT_CALLS:
             return self._text_call(tree, scope)
+        if tree.name in CONDITIONAL:
+            return self._conditional(tree, scope)
         return None
+
+    def _conditional(self, tree: ast.Call, scope: Scope) -> Fast | None:
+        """`(A = B).refuse('reason')`: something happens, nothing is yielded."""
+        assert tree.target is not None
+        condition = self._truth(tree.target, scope)
+        arguments = [argument.value for argument in tree.arguments if isinstance(argument, ast.Literal)]
+        if condition is None or len(arguments) != len(tree.arguments):
+            return None
+        return Fast(f"(R.{tree.name}({', '.join(map(repr, arguments))}) if {condition} else None)")
 
     def _text_call(self, tree: ast.Call, scope: Scope) -> Fast | None:
         """FHIRPath's own functions over one text, with constant arguments."""

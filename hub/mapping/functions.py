@@ -215,8 +215,29 @@ def _group(items: Sequence[Any], env: Any, start: Sequence[Any]) -> list[Any]:
     return groups
 
 
+def _holds(condition: Sequence[Any]) -> bool:
+    return any(text_of(item) is not False for item in condition)
+
+
+def _refuse(condition: Sequence[Any], env: Any, reason: Sequence[Any]) -> list[Any]:
+    if _holds(condition):
+        env[RUN].refuse(str(text_of(reason[0])))
+    return []
+
+
+def _warn(condition: Sequence[Any], env: Any, tag: Sequence[Any], text: Sequence[Any]) -> list[Any]:
+    if _holds(condition):
+        env[RUN].warn(str(text_of(tag[0])), str(text_of(text[0])))
+    return []
+
+
+CONDITIONAL = frozenset(("refuse", "warn"))
+"""What happens if a condition holds; neither yields anything. They are methods of the run, too."""
+
 FUNCTIONS: dict[str, Callable[..., list[Any]]] = {
     **{name: _lift(function) for name, function in SCALARS.items()},
     "group": _group,
+    "refuse": _refuse,
+    "warn": _warn,
 }
 """The same for the FHIRPath engine: collections in, collections out."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hub.fhirpath import ast
-from hub.mapping.functions import SCALARS
+from hub.mapping.functions import CONDITIONAL, SCALARS
 from hub.mapping.scope import Scope
 
 _KEEPS_KIND = frozenset(("where", "first", "last", "tail", "skip", "take", "distinct", "single"))
@@ -61,7 +61,7 @@ def is_atomic(tree: ast.Node, scope: Scope) -> bool:
             return all(is_atomic(branch, scope) for branch in tree.arguments[1:])
         if tree.name == "first" and tree.target is not None and not isinstance(tree.target, ast.Variable):
             return is_atomic(tree.target, scope)
-        return tree.name in SCALARS or tree.name in TEXT_CALLS
+        return tree.name in SCALARS or tree.name in TEXT_CALLS or tree.name in CONDITIONAL
     return isinstance(tree, ast.Member) and _is_component(tree, scope)
 
 

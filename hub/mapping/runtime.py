@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from decimal import Decimal
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -68,7 +68,7 @@ def resource_id(hub_key: bytes, system: str, type_name: str, identifier: str) ->
 def text_of(item: Any) -> Any:
     """The plain value of an expression's result: text, number, boolean or JSON."""
     kind = item.__class__
-    if kind is str or kind is int or kind is bool or kind is Decimal or kind is dict:
+    if kind is str or kind is int or kind is bool or kind is Decimal or kind is dict or kind is list:
         return item
     if isinstance(item, Part):
         return item.text
@@ -148,6 +148,10 @@ class Run:
         self.issues.append(Issue(severity="warning", code=code, diagnostics=text, expression=self.where))
         if tag and tag not in self.tags:
             self.tags.append(tag)
+
+    def refuse(self, reason: str) -> NoReturn:
+        """Raise InvalidMessage for what a mapping will not guess."""
+        raise InvalidMessage(f"{self.where}: {reason}", expression=self.where)
 
     def id(self, type_name: str, where: str, candidates: Sequence[Any], system: str | None = None) -> str:
         """The id by the first candidate that identifies something; raises InvalidMessage if none does."""

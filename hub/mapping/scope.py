@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 _VARIABLE = re.compile(r"%[A-Za-z_]\w*|\$this")
+_CONSEQUENCE = re.compile(r"\.(?:refuse|warn)\((?:'[^']*'[, ]*)+\)")
 _PATH = re.compile(r"\b([A-Z][A-Z0-9]{2})\.(\d+(?:\.\d+)*)")
 
 
@@ -58,6 +59,7 @@ class Scope(msgspec.Struct):
 
     def position(self, text: str) -> str:
         """The HL7 v2 positions an expression reads (`RXE-2, RXO-1`), or the expression itself."""
+        text = _CONSEQUENCE.sub("", text)
         if self.root_kind != "message":
             return text[:80]
         whole = self.whole(text)

@@ -9,7 +9,7 @@ from hub.mapping.document import Document, Fields, Scalar, describe
 from hub.mapping.expressions import Expressions
 from hub.mapping.scope import Local, Scope
 
-_WARNS = re.compile(r"\b(dateTime|date|chinaDateTime|number|local)\(")
+_WARNS = re.compile(r"\b(dateTime|date|chinaDateTime|number|local|refuse|warn)\(")
 
 
 class Made(NamedTuple):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from hub.errors import InvalidMessage, Misconfigured
@@ -435,3 +436,67 @@ def test_faults_name_file_line_expected_and_found(write: Write, text: str, said:
 def test_the_name_in_the_document_is_its_place(write: Write) -> None:
     with pytest.raises(Misconfigured, match="expected every key once"):
         write("mapping: set/other\nformat: json\n")
+
+
+def test_a_mapping_refuses_what_it_will_not_guess(write: Write, context: Make) -> None:
+    text = PATIENT.replace(
+        "    resources:",
+        "    let: {two: \"= (name.count() > 1).refuse('one name is expected')\"}\n    resources:",
+    )
+    mapping = write(text)
+    assert mapping.map({"no": "P1", "name": ["a"]}, context()).issues == []
+    with pytest.raises(InvalidMessage, match="one name is expected") as caught:
+        mapping.map({"no": "P1", "name": ["a", "b"]}, context())
+    assert caught.value.issues[0].expression == "(name.count() > 1)"
+    assert caught.value.issues[0].diagnostics == "(name.count() > 1): one name is expected"
+
+
+@pytest.mark.parametrize(("flag", "refused"), [(True, True), (False, False), (None, False), ("x", True)])
+def test_a_condition_holds_unless_it_is_false_or_nothing(
+    write: Write, context: Make, flag: Any, refused: bool
+) -> None:
+    mapping = write(PATIENT.replace("= no", "= no.combine(flag.refuse('so it is'))"))
+    if not refused:
+        assert len(mapping.map({"no": "P1", "flag": flag}, context()).resources) == 1
+        return
+    with pytest.raises(InvalidMessage, match="so it is"):
+        mapping.map({"no": "P1", "flag": flag}, context())
+
+
+def test_a_warning_of_a_document_travels_with_its_resource(write: Write, context: Make) -> None:
+    text = PATIENT + "        birthDate: = born.date() | (sex = '9').warn('odd-sex', 'nobody has this sex')\n"
+    mapped = write(text).map({"no": "P1", "born": "19500101", "sex": "9"}, context())
+    assert [(one.severity, one.diagnostics.partition(": ")[2]) for one in mapped.issues] == [
+        ("warning", "nobody has this sex")
+    ]
+    assert [tag["code"] for tag in first(mapped)["meta"]["tag"]] == ["odd-sex"]
+    assert write(text).map({"no": "P1", "born": "19500101", "sex": "1"}, context()).issues == []
+
+
+def test_facts_keep_their_json(write: Write, context: Make) -> None:
+    mapping = write("""
+        format: json
+        facts:
+          none: = missing
+          one: = rows.where(a = 1)
+          several: = rows
+          nested: = rows.where(a = 2).inner
+          list:
+            - $for: = rows
+              b: = a
+          lists: [[1, 2], ['3']]
+          written: {x: = rows.first().a, y: null}
+          nothing: null
+        """)
+    source = read_json(b'{"rows": [{"a": 1}, {"a": 2, "inner": {"c": [1.50, true]}}]}')
+    assert mapping.map(source, context()).facts == {
+        "one": {"a": 1},
+        "several": [{"a": 1}, {"a": 2, "inner": {"c": [Decimal("1.50"), True]}}],
+        "nested": {"c": [Decimal("1.50"), True]},
+        "list": [{"b": 1}, {"b": 2}],
+        "lists": [[1, 2], ["3"]],
+        "written": {"x": 1, "y": msgspec.Raw(b"null")},
+    }
+    alone = mapping.map({"rows": [{"a": 7}]}, context()).facts
+    assert alone["several"] == {"a": 7}
+    assert alone["list"] == [{"b": 7}]
