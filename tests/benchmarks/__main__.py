@@ -40,6 +40,7 @@ COLUMNS = {
     "ack_p99": ("ack p99 ms", "{:.0f}"),
     "cpu": ("CPU-ms until acknowledged", "{:.2f}"),
     "cpu_all": ("CPU-ms until stored", "{:.2f}"),
+    "core": ("cores the hub had", "{:.2f}"),
     "cpu_server": ("database server's CPU-ms", "{:.2f}"),
     "mapped": ("mapped/s afterwards", "{:.0f}"),
     "bytes_each": ("database bytes", "{:.0f}"),

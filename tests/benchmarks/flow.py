@@ -53,6 +53,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     rate            acknowledged messages per second        ack_p50, ack_p99  milliseconds
     cpu             CPU-ms of the hub per message until acknowledged, with what it mapped meanwhile
     cpu_all         CPU-ms of the hub per message until mapped and stored
+    core            of one processor core, how much the hub had while orders came in
     cpu_server      CPU-ms of the database server per message on top, until acknowledged
     mapped          received mode: messages mapped per second once nothing came in any more
     rss_*           resident megabytes of the hub           bytes_each       database bytes per stored message
@@ -63,6 +64,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     ack_p99: float
     cpu: float
     cpu_all: float
+    core: float
     bytes_each: float | None
     rss_start: float
     rss_end: float
@@ -123,6 +125,7 @@ class _Round:
             ack_p99=load["p99"],
             cpu=cpu / sent * 1000,
             cpu_all=(cpu + waiting * cost) / sent * 1000,
+            core=cpu / load["seconds"],
             cpu_server=(server_after - server_before) / sent * 1000 if self.server is not None else None,
             mapped=drained / seconds if waiting else None,
             bytes_each=None if left else (machine.database_bytes(self.url) - bytes_before) / sent,
