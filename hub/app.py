@@ -361,7 +361,7 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.hub = running
-    app.include_router(health.router(running))
+    app.include_router(health.router(running, admin=fhir))
     if fhir:
         app.include_router(admin.router(running))
         app.router.routes.insert(0, FhirRoute(PREFIX, running.answer))

@@ -247,6 +247,7 @@ class Runner:
         held, self.channel.lease = self.channel.lease, None
         if held is not None:
             await self.store.write(lambda tx: leases.release(tx, self.channel.name, held.owner))
+            log.info("channel %s: nobody polls until a process takes over", self.channel.name)
 
     async def _accept(self, place: str, message: Message) -> None:
         self.channel.received += 1

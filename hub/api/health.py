@@ -16,14 +16,19 @@ from hub.store import outbox
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def router(desk: Desk) -> APIRouter:
-    """Health for everybody, metrics for those who may."""
+def router(desk: Desk, *, admin: bool = True) -> APIRouter:
+    """Health for everybody, metrics for those who may; `admin`: operators' routes are here too."""
     routes = APIRouter(tags=["health"])
 
     @routes.get("/health/live")
     async def live() -> dict[str, Any]:
         """The process answers."""
-        return {"status": "live", "hub": desk.settings.name, "version": version("sanyi-hub")}
+        return {
+            "status": "live",
+            "hub": desk.settings.name,
+            "version": version("sanyi-hub"),
+            "admin": admin,
+        }
 
     @routes.get("/health/ready")
     async def ready() -> JSONResponse:

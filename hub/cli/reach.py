@@ -76,17 +76,25 @@ async def running(settings: Settings) -> str:
             raise NotReachable(
                 f"the database is open in process {owner.pid}, which does not say where it answers"
             )
+        if (await _live(owner.url)).get("admin") is False:
+            raise NotReachable(
+                f"the database is open in the worker with pid {owner.pid}, which has no operators' routes; "
+                "run hub serve instead: on SQLite it delivers by itself"
+            )
         return owner.url
-    return await _answering(address(settings))
+    url = address(settings)
+    return url if (await _live(url)).get("admin") else ""
 
 
-async def _answering(url: str) -> str:
+async def _live(url: str) -> dict[str, Any]:
+    """What a hub says of itself; empty if none answers there."""
     try:
         async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=2) as client:
             answer = await client.get("/health/live")
-        return url if answer.is_success and "hub" in answer.json() else ""
+        found = answer.json() if answer.is_success else {}
+        return found if isinstance(found, dict) and "hub" in found else {}
     except (httpx.HTTPError, ValueError):
-        return ""
+        return {}
 
 
 def _reason(answer: httpx.Response) -> str:

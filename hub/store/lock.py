@@ -52,7 +52,7 @@ def take(database: Path, url: str = "") -> int:
         where = f" at {owner.url}" if owner.url else ""
         raise Misconfigured(
             f"database_url: {database} is open in the hub with pid {owner.pid}{where}; "
-            "ask that hub, stop it, or give this one another database"
+            "ask that hub, stop it, or give this one another database; processes share only PostgreSQL"
         ) from None
     sign(file, url)
     return file

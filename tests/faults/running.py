@@ -49,13 +49,20 @@ def toml(tables: Mapping[str, Any]) -> str:
 
 
 class RunningHub:
-    """`hub serve --config FILE`; `starts` and `kills` count what happened to it."""
+    """`hub serve --config FILE`, or another command; `starts` and `kills` count what happened to it."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any], program: tuple[str, ...] = SERVE) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, Any],
+        program: tuple[str, ...] = SERVE,
+        command: str = "serve",
+    ) -> None:
         self.folder = folder
         self.file = folder / "hub.toml"
         self.log = folder / "hub.log"
         self.program = program
+        self.command = command
         self.url = f"http://127.0.0.1:{settings['port']}"
         self.starts = 0
         self.kills = 0
@@ -78,7 +85,7 @@ class RunningHub:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("HUB_")}
         self._output = self.log.open("ab")
         self._running = subprocess.Popen(
-            [sys.executable, *self.program, "serve", "--config", str(self.file)],
+            [sys.executable, *self.program, self.command, "--config", str(self.file)],
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=subprocess.STDOUT,
