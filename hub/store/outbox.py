@@ -164,7 +164,7 @@ _DOUBT = statement(
 )
 _STRANDED = statement(
     update(delivery)
-    .where(and_(delivery.c.open, delivery.c.state == "in_flight"))
+    .where(and_(delivery.c.open, delivery.c.state.in_(["in_flight", "unknown"])))
     .values(due=bindparam("due")),
     ["due"],
 )
@@ -299,7 +299,7 @@ async def doubt(tx: Tx, which: int, unanswered: bool) -> None:
 
 
 async def strand(tx: Tx) -> int:
-    """After a crash of the only worker: every lease is over now."""
+    """After a crash of the only worker: every lease is over now, that of a question being asked, too."""
     return await tx.run(_STRANDED, tx.now)
 
 
