@@ -36,9 +36,15 @@ NOTE = "<!-- Written by tools/build_reference.py (`make docs`) from the code; do
 COMMANDS = """\
 # Commands
 
-Exit codes: 0 good, 1 what was checked is bad, 2 usage or set-up, 3 not reachable. Every listing has `--json`.
-`--config FILE` before or after a command names the settings file. Commands on data ask the running hub;
-without one they open the database themselves."""
+Every listing has `--json`. `--config FILE` (or `HUB_CONFIG`) names the settings, before or after the command;
+without it `hub.toml` is read if it is there.
+
+Exit codes: 0 good, 1 what was checked is bad, 2 usage or set-up, 3 not reachable. An error is one message on
+stderr.
+
+`channel`, `message` and `dead-letter` talk to the running hub: on SQLite the lock file beside the database
+names it, on PostgreSQL it is asked at `HUB_HOST`:`HUB_PORT`. If none runs, the command opens the database
+itself, with channels not started."""
 SETTINGS = """\
 # Settings
 
@@ -48,8 +54,9 @@ file and key. [hub.example.toml](../../hub.example.toml) is a file to start from
 HTTP = """\
 # HTTP
 
-FHIR R4 (4.0.1) answers below `/fhir`; `GET /fhir/metadata` describes it for machines, `/docs` the other
-routes. Errors of FHIR routes are OperationOutcomes; those of the others are `{"error": ...}`."""
+FHIR R4 (4.0.1) answers below `/fhir`; `GET /fhir/metadata` describes it for machines, and
+[the FHIR API](fhir-api.md) says what holds for every request. The other routes speak JSON and are described at
+`/docs`; a listing takes `limit` and `before` (an id: the next page), an error is `{"error": ...}`."""
 
 
 def main() -> int:
