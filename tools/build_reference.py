@@ -55,8 +55,8 @@ HTTP = """\
 # HTTP
 
 FHIR R4 (4.0.1) answers below `/fhir`; `GET /fhir/metadata` describes it for machines, and
-[the FHIR API](fhir-api.md) says what holds for every request. The other routes speak JSON and are described at
-`/docs`; a listing takes `limit` and `before` (an id: the next page), an error is `{"error": ...}`."""
+[the FHIR API](fhir-api.md) says what holds for every request. The other routes speak JSON and are described
+at `/docs`; a listing takes `limit` and `before` (an id: the next page), an error is `{"error": ...}`."""
 
 
 def main() -> int:
