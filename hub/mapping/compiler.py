@@ -6,7 +6,7 @@ expressions yielded something. `Compiled.text` shows it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -220,10 +220,22 @@ class _Compiler(Values):
         for key, value in item.entries.items():
             if key == "resourceType" or key in _RESOURCE_KEYS:
                 continue
+            if any("%built" in text for text in _expressions(value)):
+                self.emit(f"E['built'] = [{self.dictionary(children)}]")
             children.append((key, self.child(key, value, slots, type_name, scope)))
         content = self.dictionary([("resourceType", Made(repr(type_name))), *children])
         name = item.text("$as")
         self.emit(f"R.add({type_name!r}, {variable}, {content}, {name!r}, {keep == 'keep'})")
+
+
+def _expressions(node: Node) -> Iterator[str]:
+    if isinstance(node, Scalar):
+        yield node.expression or ""
+        return
+    for inner in (
+        node.items if isinstance(node, Items) else node.entries.values() if isinstance(node, Fields) else ()
+    ):
+        yield from _expressions(inner)
 
 
 def _fact(run: runtime.Run, key: str, items: list[Any]) -> None:

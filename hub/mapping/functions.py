@@ -207,12 +207,17 @@ def _lift(function: Scalar) -> Callable[..., list[Any]]:
 
 
 def _group(items: Sequence[Any], env: Any, start: Sequence[Any]) -> list[Any]:
-    groups: list[Any] = []
-    for item in items:
-        if not isinstance(item, Group):
-            raise Misconfigured("group() works on an HL7 v2 message or on a group of its segments")
-        groups += item.group(str(start[0]))
-    return groups
+    return [group for item in items for group in _segments(item).group(str(start[0]))]
+
+
+def _before(items: Sequence[Any], env: Any, start: Sequence[Any]) -> list[Any]:
+    return [_segments(item).before(str(start[0])) for item in items]
+
+
+def _segments(item: Any) -> Group:
+    if not isinstance(item, Group):
+        raise Misconfigured("group() and before() work on an HL7 v2 message or on a group of its segments")
+    return item
 
 
 def _holds(condition: Sequence[Any]) -> bool:
@@ -236,6 +241,7 @@ CONDITIONAL = frozenset(("refuse", "warn"))
 
 FUNCTIONS: dict[str, Callable[..., list[Any]]] = {
     **{name: _lift(function) for name, function in SCALARS.items()},
+    "before": _before,
     "group": _group,
     "refuse": _refuse,
     "warn": _warn,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import timedelta, timezone, tzinfo
+from itertools import takewhile
 
 from hub.errors import InvalidMessage
 from hub.mapping.hl7v2_escapes import Separators, unescape
@@ -286,6 +287,14 @@ class Group:
             elif groups:
                 groups[-1].segments.append(segment)
         return groups
+
+    def before(self, start: str) -> Group:
+        """The segments before the first one `start`; all of them if there is none."""
+        found = self._groups.get(f"<{start}")
+        if found is None:
+            lead = Group(list(takewhile(lambda segment: segment.id != start, self.segments)))
+            found = self._groups[f"<{start}"] = [lead]
+        return found[0]
 
 
 class Hl7Message(Group):

@@ -22,7 +22,7 @@ def kind_of(tree: ast.Node, scope: Scope) -> str:
     if scope.root_kind != "message":
         return "any"
     if isinstance(tree, ast.Call):
-        if tree.name == "group":
+        if tree.name in ("group", "before"):
             return "group"
         return kind_of(tree.target, scope) if tree.target and tree.name in _KEEPS_KIND else "any"
     if isinstance(tree, ast.Index):

@@ -52,6 +52,9 @@ class Paths:
         at = 0
         while isinstance(tree, ast.Member | ast.Call):
             if isinstance(tree, ast.Call):
+                lead = self._lead(tree, scope)
+                if lead is not None and names:
+                    return self._placed(names, condition, len(names) - at, lead, "group", reader)
                 if (
                     tree.name != "where"
                     or condition is not None
@@ -146,8 +149,10 @@ class Paths:
             here = root is None or (isinstance(root, ast.This) and root.name == "this")
             if here and scope.kind in ("segment", "part") and all(name.isdigit() for name in names):
                 return f"below({scope.source}, {', '.join(repr(name) for name in names)})"
-            source = scope.source if root is None else "M" if _is_message(root) else None
-            if source is None or not self._is_group(root, scope) or not _SEGMENT.fullmatch(names[0]):
+            source = self._lead(root, scope)
+            if source is None and self._is_group(root, scope):
+                source = scope.source if root is None else "M" if _is_message(root) else None
+            if source is None or not _SEGMENT.fullmatch(names[0]):
                 return None
             if len(names) == 1:
                 return f"{source}.of({names[0]!r})"
@@ -157,6 +162,16 @@ class Paths:
                     return f"{handle}.nodes({names[1]})"
                 return f"hl_nodes({source}, {names[0]!r}, {', '.join(names[1:])})"
         return None
+
+    def _lead(self, tree: ast.Node | None, scope: Scope) -> str | None:
+        """`%message.before('ORC')`: what stands before the first segment of that id."""
+        if not isinstance(tree, ast.Call) or tree.name != "before" or len(tree.arguments) != 1:
+            return None
+        source = scope.source if tree.target is None else "M" if _is_message(tree.target) else None
+        start = tree.arguments[0]
+        if source is None or not isinstance(start, ast.Literal) or not self._is_group(tree.target, scope):
+            return None
+        return f"{source}.before({start.value!r})"
 
     def _alternative_items(self, tree: ast.Node, scope: Scope) -> str | None:
         """`A | B` where only the first one counts."""

@@ -11,6 +11,7 @@ from hub.mapping.scope import Local, Scope
 from hub.mapping.shape import INTEGERS, JSON, Slot
 from hub.mapping.writing import Made, Writer
 
+_NESTED_KEYS = frozenset(["$for", "$as", "$let", "$when", "$items"])
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NODE_KEYS = frozenset(
     ["$when", "$for", "$as", "$let", "$default", "$ref", "$reference", "$value", "$code", "$identifier"]
@@ -129,8 +130,14 @@ class Values(Writer):
             inner = self.open_loop(node, scope)
             self.bindings(node.entries.get("$let"), inner)
             conditional = self.open_when(node, inner)
-            made = self.structure(node, one, inner)
-            if made.may_lack:
+            if "$items" in node.entries:
+                self.emit(f"{found} += {self.nested(node, slot, inner).code} or ()")
+                made = None
+            else:
+                made = self.structure(node, one, inner)
+            if made is None:
+                pass
+            elif made.may_lack:
                 self.emit(f"if {made.code} is not None:")
                 self.emit(f"    {found}.append({made.code})")
             else:
@@ -154,6 +161,14 @@ class Values(Writer):
         self.depth -= 1
         made = Made(variable, True, True)
         return self.listed(made) if wrap else made
+
+    def nested(self, node: Fields, slot: Slot, scope: Scope) -> Made:
+        """`$items`: what a loop adds to its list is itself a list of structures and loops."""
+        self.allowed(node, _NESTED_KEYS, "$items alone, with $for, $as, $let and $when")
+        content = node.entries["$items"]
+        if not isinstance(content, Items):
+            content.fail("a list", describe(content))
+        return self.sequence(content, slot, scope)
 
     def listed(self, made: Made) -> Made:
         if not made.may_lack:

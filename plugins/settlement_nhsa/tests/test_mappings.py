@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from hub import content
+from hub.errors import InvalidMessage
 from hub.mapping import Context, Mappings, load
 from hub.mapping.check import test_mapping as differences
 from hub_settlement_nhsa import fields, rules
@@ -67,3 +68,39 @@ def test_an_answer_and_a_question_tell_of_the_same_settlement(mappings: Mappings
         )
         ids.append([(one.type, one.id) for one in mapped.resources])
     assert ids[0] == ids[1]
+
+
+def rendered(name: str, mappings: Mappings, **claim: Any) -> Any:
+    known = read(SAMPLES / f"{name}.context.json")
+    near = {f"{one['resourceType']}/{one['id']}": one for one in known["resources"]}
+    focus = {**read(SAMPLES / f"{name}.json"), **claim}
+    focus = {key: value for key, value in focus.items() if value is not None}
+    env = known | {"resolve": near.get, "focus": focus, "resource": focus}
+    context = Context(system="insurer", hub_key=b"k", zone=ZoneInfo("Asia/Shanghai"), env=env)
+    body = mappings.named(f"settlement-nhsa/{name}").render(focus, context).body
+    return json.loads(body, parse_float=Decimal)
+
+
+def money(value: str, currency: str = "CNY") -> dict[str, Any]:
+    return {"value": Decimal(value), "currency": currency}
+
+
+def test_a_claim_without_total_is_the_sum_of_its_fee_lines(mappings: Mappings) -> None:
+    drug = {"coding": [{"code": "X"}]}
+    items = [
+        {"sequence": 1, "productOrService": drug, "net": money("30.00")},
+        {"sequence": 2, "productOrService": drug, "quantity": {"value": 3}, "unitPrice": money("3.333333")},
+        {"sequence": 3, "productOrService": drug, "unitPrice": money("8.50")},
+    ]
+    lines = rendered("2204", mappings, item=items, total=None)["input"]["feedetail"]
+    assert [str(line["det_item_fee_sumamt"]) for line in lines] == ["30.00", "10.00", "8.50"]
+    settled = rendered("2207A", mappings, item=items, total=None)["input"]["data"]
+    assert str(settled["medfee_sumamt"]) == "48.50"
+
+
+@pytest.mark.parametrize("place", ["item", "total"])
+def test_another_currency_is_not_sent_as_if_it_were_ours(place: str, mappings: Mappings) -> None:
+    item = {"sequence": 1, "net": money("30.00", "USD" if place == "item" else "CNY")}
+    total = money("30.00", "USD" if place == "total" else "CNY")
+    with pytest.raises(InvalidMessage, match="settles in CNY"):
+        rendered("2204", mappings, item=[item], total=total)

@@ -137,6 +137,69 @@ def test_two_prescriptions_in_one_message_are_two_claims(order: Mapping, context
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        (b"||CG|", b"||CD|", "FT1-6"),
+        (b"||CG|", b"||CR|", "FT1-6"),
+        (b"||CG|", b"||PY|", "FT1-6"),
+        (b"|120.00^CNY", b"|-120.00^CNY", "FT1-10, FT1-11.1, FT1-12.1"),
+        (b"|12|120.00", b"|-12|120.00", "FT1-10, FT1-11.1, FT1-12.1"),
+        (b"|120.00^CNY|10.00", b"||-10.00", "FT1-10, FT1-11.1, FT1-12.1"),
+    ],
+)
+def test_what_gives_money_back_is_not_guessed_into_a_claim(
+    order: Mapping, context: Make, old: bytes, new: bytes, place: str
+) -> None:
+    assert PRESCRIPTION.count(old) == 1
+    with pytest.raises(InvalidMessage) as caught:
+        order.map(PRESCRIPTION.replace(old, new), context())
+    assert caught.value.issues[0].expression == place
+
+
+def test_a_charge_without_a_type_is_a_charge(order: Mapping, context: Make) -> None:
+    claim = trees(order.map(PRESCRIPTION.replace(b"||CG|", b"|||"), context()), "Claim")[0]
+    assert [item["net"] for item in claim["item"]] == [{"value": 120.0, "currency": "CNY"}]
+
+
+def test_a_charge_before_the_first_of_several_prescriptions_is_not_guessed(
+    order: Mapping, context: Make
+) -> None:
+    start = PRESCRIPTION.index(b"ORC|")
+    charge = PRESCRIPTION[PRESCRIPTION.index(b"FT1|") :]
+    group = PRESCRIPTION[start : PRESCRIPTION.index(b"FT1|")]
+    lead = PRESCRIPTION[:start] + charge
+    again = group.replace(b"ORD0001", b"ORD0002")
+    claim = trees(order.map(lead + group + again, context()), "Claim")[0]
+    assert len(claim["supportingInfo"]) == 2
+    assert ["informationSequence" in item for item in claim["item"]] == [False]
+    with pytest.raises(InvalidMessage, match="before the first of several prescriptions") as caught:
+        order.map(lead + group + again.replace(b"RX20260201001", b"RX2"), context())
+    assert "FT1" in caught.value.issues[0].diagnostics
+
+
+def test_two_prescriptions_under_one_order_number_link_their_own_orders(
+    order: Mapping, context: Make
+) -> None:
+    group = PRESCRIPTION[PRESCRIPTION.index(b"ORC|") :]
+    other = group.replace(b"RX20260201001", b"RX2")
+    mapped = order.map(PRESCRIPTION + other + group, context())
+    orders = [f"MedicationRequest/{one.id}" for one in mapped.resources if one.type == "MedicationRequest"]
+    links = [
+        [info["valueReference"]["reference"] for info in claim["supportingInfo"]]
+        for claim in trees(mapped, "Claim")
+    ]
+    assert links == [[orders[0], orders[2]], [orders[1]]]
+
+
+def test_amounts_in_two_currencies_have_no_sum(order: Mapping, context: Make) -> None:
+    other = b"FT1|2|||20260201||CG|X^Y|||1|5.00^USD|5.00^USD\r"
+    claim = trees(order.map(PRESCRIPTION + other, context()), "Claim")[0]
+    assert [item["net"]["currency"] for item in claim["item"]] == ["CNY", "USD"]
+    assert [item["unitPrice"]["currency"] for item in claim["item"]] == ["CNY", "USD"]
+    assert "total" not in claim
+
+
+@pytest.mark.parametrize(
     "numbers",
     [b"", b"0000000^^^HIS^PI", b"370502195203140019^^^CHN^NNCHN", b"\xe6\x97\xa0^^^HIS^PI~UNKNOWN^^^HIS^MR"],
     ids=["none", "placeholder", "only the id card", "two placeholders"],

@@ -496,3 +496,51 @@ def test_facts_keep_their_json(write: Write, context: Make) -> None:
     alone = mapping.map({"rows": [{"a": 7}]}, context()).facts
     assert alone["several"] == {"a": 7}
     assert alone["list"] == [{"b": 7}]
+
+
+def test_lists_inside_loops_run_into_one(write: Write, context: Make) -> None:
+    body = """
+contact:
+  - $for: = rows
+    $let: {owner: = who}
+    $when: = who != 'nobody'
+    $items:
+      - {name: {text: = %owner}}
+      - $for: = phones
+        name: {text: = %owner}
+        telecom: [{value: = $this}]
+  - name: {text: last}
+    gender: = sex
+"""
+    source = {"sex": "male", "rows": [{"who": "a", "phones": ["1", "2"]}, {"who": "nobody"}, {"who": "b"}]}
+    assert patient(write, context(), body, source)["contact"] == [
+        {"name": {"text": "a"}},
+        {"name": {"text": "a"}, "telecom": [{"value": "1"}]},
+        {"name": {"text": "a"}, "telecom": [{"value": "2"}]},
+        {"name": {"text": "b"}},
+        {"name": {"text": "last"}, "gender": "male"},
+    ]
+
+
+def test_lists_inside_loops_of_a_message_that_goes_out(write: Write, context: Make) -> None:
+    mapping = write("""
+        direction: out
+        message:
+          lines:
+            - $for: = rows
+              $items:
+                - {$for: = $this.inner, x: = $this}
+        """)
+    assert mapping.render({"rows": [{"inner": [1, 2]}, {}, {"inner": [3]}]}, context()).body == (
+        b'{"lines":[{"x":1},{"x":2},{"x":3}]}'
+    )
+
+
+def test_what_is_built_can_be_read(write: Write, context: Make) -> None:
+    body = """
+name: [{family: = a}, {family: = b}]
+multipleBirthInteger: = %built.name.count()
+active: "= %built.name.where(family = 'x').exists()"
+"""
+    found = patient(write, context(), body.replace("active", "deceasedBoolean"), {"a": "x"})
+    assert found == {"name": [{"family": "x"}], "multipleBirthInteger": 1, "deceasedBoolean": True}
