@@ -76,15 +76,13 @@ class Settings(BaseModel):
         "Asia/Shanghai", description="IANA name; of times that come without an offset, and of what is shown"
     )
     hub_key: SecretStr = Field(SecretStr(DEVELOPMENT_KEY), description="key of the resource ids")
-    references: Literal["open", "enforced"] = Field(
-        "open", description="whether what a reference points to must be there"
-    )
     mappings: tuple[str, ...] = Field((), description="folders with mapping sets, beside the shipped ones")
     max_body: int = Field(64 * 1024 * 1024, gt=0, description="bytes of one HTTP request")
     channels: dict[Annotated[str, Field(pattern=NAME)], ChannelSettings] = Field(
         default_factory=dict, description="the channels by name, a table `[channels.NAME]` each"
     )
     file: Path | None = Field(None, exclude=True)
+    variables: tuple[str, ...] = Field((), exclude=True)
 
     @field_validator("timezone")
     @classmethod
@@ -94,6 +92,11 @@ class Settings(BaseModel):
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError("expected an IANA time zone such as Asia/Shanghai") from error
         return value
+
+    def origin(self, key: str) -> str:
+        """Where a key was set: `hub.toml: port`, or the variable of the environment that overrides it."""
+        variable = next((one for one in self.variables if ENVIRONMENT[one] == key), "")
+        return variable or f"{self.file or 'settings'}: {key}"
 
     @property
     def zone(self) -> ZoneInfo:
@@ -136,28 +139,29 @@ def load(path: Path | str | None = None, environment: Mapping[str, str] | None =
         raw = _read(file)
     elif named:
         raise Misconfigured(f"{file}: expected a settings file there, found none; name another with --config")
-    for variable, key in ENVIRONMENT.items():
-        if env.get(variable):
-            raw[key] = env[variable]
-    return build(raw, file if file.is_file() else None)
+    variables = tuple(variable for variable in ENVIRONMENT if env.get(variable))
+    raw |= {ENVIRONMENT[variable]: env[variable] for variable in variables}
+    return build(raw, file if file.is_file() else None, variables)
 
 
-def build(raw: dict[str, Any], file: Path | None = None) -> Settings:
+def build(raw: dict[str, Any], file: Path | None = None, variables: tuple[str, ...] = ()) -> Settings:
     """Settings from a plain table; raises Misconfigured with file and key of every finding."""
     try:
-        return Settings.model_validate(raw | {"file": file})
+        return Settings.model_validate(raw | {"file": file, "variables": variables})
     except ValidationError as error:
-        raise Misconfigured(complaint(str(file or "settings"), error)) from error
+        told = complaint(str(file or "settings"), error)
+        for variable in variables:
+            told = told.replace(f"{file or 'settings'}: {ENVIRONMENT[variable]}: ", f"{variable}: ")
+        raise Misconfigured(told) from error
 
 
-def complaint(where: str, error: ValidationError) -> str:
+def complaint(where: str, error: ValidationError, table: str = "") -> str:
     """One line per finding: `hub.toml: channels.x.key: ..., found ...`; values of secrets stay out."""
     lines = []
     for finding in error.errors(include_url=False):
-        key = ".".join(str(part) for part in finding["loc"]) or "(the whole)"
-        found = (
-            "" if _secret(key) or finding["type"] == "missing" else f", found {_short(finding.get('input'))}"
-        )
+        key = ".".join([table, *(str(part) for part in finding["loc"])]).strip(".") or "(the whole)"
+        hidden = not finding["loc"] or _secret(key) or finding["type"] == "missing"
+        found = "" if hidden else f", found {_short(finding.get('input'))}"
         text = finding["msg"].removeprefix("Value error, ")
         if finding["type"] == "extra_forbidden":
             text = "this key is not known; check its spelling"
