@@ -86,19 +86,28 @@ class Hub:
         documents = conversations.load(mapping_folders(self.settings))
         self.mappings = mapping.load(mapping_folders(self.settings))
         channels.check_names(self.settings, self.mappings.sets, documents)
-        self._store = await open_store(
-            self.settings.database_url,
-            zone=self.settings.zone,
-            base_url=self.settings.fhir_base,
-            clock=self.now,
-            address=address(self.settings),
-        )
+        self._store = await self.open_store()
         try:
             self._wire(documents)
             await self._start()
         except BaseException:
             await self.close()
             raise
+
+    async def open_store(self) -> Store:
+        """The database of the settings; Misconfigured names the key and where it was set."""
+        settings = self.settings
+        try:
+            return await open_store(
+                settings.database_url,
+                zone=settings.zone,
+                base_url=settings.fhir_base,
+                clock=self.now,
+                address=address(settings),
+            )
+        except Misconfigured as error:
+            what = str(error).removeprefix("database_url")
+            raise Misconfigured(settings.origin("database_url") + what) from error.__cause__
 
     def _wire(self, documents: Mapping[str, conversations.Document]) -> None:
         store, found = self.store, self.plugins
@@ -143,6 +152,9 @@ class Hub:
                 channel.pause(said[name].reason)
         if not self.run_channels:
             return
+        for one in self.plugins.loaded:
+            if one.failed:
+                log.error("plugin %s FAILED: %s", one.name, one.failed)
         alone = not self.store.postgres
         await self.backlog.start(alone=alone)
         await self.delivery.start(alone=alone)

@@ -107,7 +107,7 @@ def build_adapter(settings: Settings, plugins: Plugins, name: str, one: ChannelS
     try:
         checked = adapter.Settings.model_validate(shared | one.adapter_settings)
     except ValidationError as error:
-        raise Misconfigured(complaint(f"{where}: channels.{name}", error)) from error
+        raise Misconfigured(complaint(where, error, f"channels.{name}")) from error
     return adapter(name, checked)
 
 

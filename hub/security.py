@@ -33,12 +33,12 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def check_exposure(host: str) -> None:
-    """Raise Misconfigured unless the open hub would listen on loopback only."""
+def check_exposure(host: str, origin: str = "host") -> None:
+    """Raise Misconfigured unless the open hub would listen on loopback only; `origin`: where it was set."""
     if not is_loopback(host):
         raise Misconfigured(
-            f"host: expected a loopback address such as 127.0.0.1, found {host!r}: without security settings "
-            "the hub is open to everybody who reaches it, so it does not listen elsewhere"
+            f"{origin}: expected a loopback address such as 127.0.0.1, found {host!r}: without security "
+            "settings the hub is open to everybody who reaches it, so it does not listen elsewhere"
         )
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from hub import channels, conversations, mapping, plugins, security
 from hub import settings as settings_file
-from hub.app import mapping_folders
+from hub.app import Hub, mapping_folders
 from hub.cli import logs, show
 from hub.cli.commands import exit_code
 from hub.cli.reach import admin, running
@@ -46,7 +46,7 @@ async def _examine(config: Path | None) -> list[Finding]:
     found: list[Finding] = []
     try:
         settings = settings_file.load(config)
-        security.check_exposure(settings.host)
+        security.check_exposure(settings.host, settings.origin("host"))
     except HubError as error:
         return [Finding(check="settings", ok=False, detail=str(error), code=2)]
     found.append(Finding(check="settings", ok=True, detail=str(settings.file or "defaults")))
@@ -61,7 +61,7 @@ async def _examine(config: Path | None) -> list[Finding]:
         found.append(Finding(check="hub", ok=False, detail=str(error), code=3))
         return found
     found.append(Finding(check="hub", ok=True, detail=f"running at {url}" if url else "not running"))
-    found.append(await _try("database", lambda: _database(config, settings)))
+    found.append(await _try("database", lambda: _database(config, settings, url)))
     if url:
         found += await _states(config)
     else:
@@ -101,9 +101,13 @@ async def _mappings(settings: Settings) -> str:
     return f"{len(list(found))} documents, {len(documents)} conversations"
 
 
-async def _database(config: Path | None, settings: Settings) -> str:
-    async with admin(config) as hub:
-        await hub.get("messages/counts")
+async def _database(config: Path | None, settings: Settings, url: str) -> str:
+    """Through the hub that has it open, or by itself: what is wrong with a channel is another finding."""
+    if url:
+        async with admin(config) as hub:
+            await hub.get("messages/counts")
+    else:
+        await (await Hub(settings).open_store()).close()
     return settings.database_url.partition("://")[0]
 
 

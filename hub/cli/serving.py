@@ -27,7 +27,7 @@ log = logging.getLogger("hub.serve")
 def serve(config: Path | None, *, fhir: bool = True) -> int:
     """Run until interrupted; Misconfigured when it cannot start, with the reason."""
     settings = settings_file.load(config)
-    security.check_exposure(settings.host)
+    security.check_exposure(settings.host, settings.origin("host"))
     logs.configure("INFO")
     with _listen(settings) as listener:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
@@ -94,9 +94,9 @@ def _listen(settings: Settings) -> socket.socket:
         listener.setblocking(False)
     except OSError as error:
         listener.close()
-        where = f"{settings.host}:{settings.port}"
+        origin, where = settings.origin("port"), f"{settings.host}:{settings.port}"
         raise Misconfigured(
-            f"port: {where} cannot be used ({error.strerror}); choose another with HUB_PORT"
+            f"{origin}: {where} cannot be used ({error.strerror}); choose another with HUB_PORT"
         ) from None
     return listener
 

@@ -95,8 +95,8 @@ def test_a_disabled_channel_is_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("listne = 'x'", ["channels.county-hospital: listne", "not known"]),
-        ("listen = '0.0.0.0:2575'", ["channels.county-hospital: listen", "loopback"]),
+        ("listne = 'x'", ["channels.county-hospital.listne", "not known"]),
+        ("listen = '0.0.0.0:2575'", ["channels.county-hospital.listen", "loopback"]),
         ("adapter = 'his-hl7v3'", ["channels.county-hospital.adapter", "his-hl7v3", "installed:"]),
     ],
 )
