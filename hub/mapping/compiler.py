@@ -6,13 +6,14 @@ expressions yielded something. `Compiled.text` shows it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from hub.mapping import readers, runtime
 from hub.mapping.document import Document, Fields, Items, Node, Scalar, describe
+from hub.mapping.known import expressions, known_parts
 from hub.mapping.scope import Scope
 from hub.mapping.shape import JSON, Slot
 from hub.mapping.values import Values
@@ -26,11 +27,15 @@ Build = Callable[[Any, dict[str, Any], runtime.Run], Any]
 
 
 class Compiled(msgspec.Struct, frozen=True):
-    """The functions of one document, each (source, env, run): the body, and the scope of the counter."""
+    """The functions of one document, each (source, env, run): the body, and the scope of the counter.
+
+    `known` are the segments or members it reads or ignores.
+    """
 
     text: str
     map: Build
     counter: Build | None
+    known: frozenset[str] = frozenset()
 
 
 def compile_document(document: Document, *, base: str, fast: bool = True) -> Compiled:
@@ -65,7 +70,8 @@ class _Compiler(Values):
         text = "\n".join(self.lines) + "\n"
         space = {**_RUNTIME, **self.expressions.names}
         exec(compile(text, f"<mapping {self.document.name}>", "exec"), space)
-        return Compiled(text=text, map=space["build"], counter=space.get("counter"))
+        known = known_parts(self.document)
+        return Compiled(text=text, map=space["build"], counter=space.get("counter"), known=known)
 
     def counter_scope(self, root: Fields, kind: str) -> None:
         scope = Scope(source="S", kind=kind, root_kind=kind)
@@ -220,22 +226,12 @@ class _Compiler(Values):
         for key, value in item.entries.items():
             if key == "resourceType" or key in _RESOURCE_KEYS:
                 continue
-            if any("%built" in text for text in _expressions(value)):
+            if any("%built" in text for text in expressions(value)):
                 self.emit(f"E['built'] = [{self.dictionary(children)}]")
             children.append((key, self.child(key, value, slots, type_name, scope)))
         content = self.dictionary([("resourceType", Made(repr(type_name))), *children])
         name = item.text("$as")
         self.emit(f"R.add({type_name!r}, {variable}, {content}, {name!r}, {keep == 'keep'})")
-
-
-def _expressions(node: Node) -> Iterator[str]:
-    if isinstance(node, Scalar):
-        yield node.expression or ""
-        return
-    for inner in (
-        node.items if isinstance(node, Items) else node.entries.values() if isinstance(node, Fields) else ()
-    ):
-        yield from _expressions(inner)
 
 
 def _fact(run: runtime.Run, key: str, items: list[Any]) -> None:

@@ -9,7 +9,7 @@ explicit null `""` are no nodes. Positions are written `PID-3[2].1`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, KeysView
 from datetime import timedelta, timezone, tzinfo
 from itertools import takewhile
 
@@ -270,6 +270,12 @@ class Group:
                 by_id.setdefault(segment.id, []).append(segment)
             self._by_id = by_id
         return self._by_id.get(segment_id, [])
+
+    def ids(self) -> KeysView[str]:
+        """The ids of its segments, each once, in order."""
+        self.of("MSH")
+        assert self._by_id is not None
+        return self._by_id.keys()
 
     def children(self, name: str) -> list[Segment]:
         """All segments of the id `name`."""

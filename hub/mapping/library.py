@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import KeysView, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from pathlib import Path
@@ -17,12 +17,14 @@ from hub.mapping import hl7v2
 from hub.mapping.charset import decode
 from hub.mapping.compiler import Compiled, compile_document
 from hub.mapping.document import Document, Fields, Items, Node, Scalar, read_document
+from hub.mapping.known import unknown_parts
 from hub.mapping.runtime import BASE, Context, MappedResource, Run, encode
 from hub.terminology.maps import ConceptMap, read_map
 
 SHARED = "shared"
 """Concept maps in this folder are known to every set by their bare name."""
 
+NOTHING: KeysView[str] = {}.keys()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LOOKUP = re.compile(r"lookup\(\s*'([^']+)'")
 _from_json = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -116,6 +118,10 @@ class Mapping:
         for warning in getattr(tree, "warnings", ()):
             run.issues.append(Issue(severity="warning", code="value", diagnostics=warning))
         compiled.map(tree, run.env, run)
+        unknown = self._parts(tree) - compiled.known
+        if unknown:
+            parts = [part for part in self._parts(tree) if part in unknown and _says(tree, part)]
+            run.issues += unknown_parts(self.document, parts)
         return Mapped(
             resources=run.resources,
             issues=run.issues,
@@ -127,6 +133,12 @@ class Mapping:
             unmapped=run.unmapped,
             mapping_hash=self.hash,
         )
+
+    def _parts(self, tree: Any) -> KeysView[str]:
+        """The segment ids of an HL7 v2 message, the members of a JSON object."""
+        if isinstance(tree, hl7v2.Hl7Message):
+            return tree.ids()
+        return tree.keys() if isinstance(tree, dict) and self.document.format == "json" else NOTHING
 
     def read(self, source: Any, context: Context) -> Any:
         """The source as a tree: bytes are decoded by the document's format."""
@@ -287,6 +299,11 @@ def read_json(body: bytes, charset: str = "") -> Any:
         raise InvalidMessage(f"no valid JSON: {error}") from None
     except RecursionError:
         raise InvalidMessage("no valid JSON: nested too deeply") from None
+
+
+def _says(tree: Any, part: str) -> bool:
+    """Whether there is anything in a part of a message: a segment is a line, a member may be empty."""
+    return not isinstance(tree, dict) or tree[part] not in (None, "", [], {})
 
 
 def _micros(value: Any, zone: tzinfo) -> int:

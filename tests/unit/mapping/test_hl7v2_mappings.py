@@ -239,6 +239,27 @@ def test_nothing_is_dropped_in_silence(order: Mapping, context: Make) -> None:
     assert unread(order, more, context()) == ["ZHS-1.1", "ZHS-2.1", "ZHS-2.2", "NTE-1.1", "NTE-3.1"]
 
 
+def test_a_segment_that_nobody_reads_is_told_once(order: Mapping, context: Make) -> None:
+    assert order.map(PRESCRIPTION, context()).issues == []
+    mapped = order.map(PRESCRIPTION + b"NTE|1||a\rZHS|1\rNTE|2||b\r", context())
+    assert [(one.severity, one.code, one.diagnostics, one.expression) for one in mapped.issues] == [
+        ("information", "informational", "segment NTE is not mapped by hl7v2/prescription", "NTE"),
+        ("information", "informational", "segment ZHS is not mapped by hl7v2/prescription", "ZHS"),
+    ]
+    assert not [one for one in mapped.resources if b"data-quality" in one.body]
+
+
+def test_map_run_names_segments_and_their_fields(order: Mapping, tmp_path: Path) -> None:
+    file = tmp_path / "message.hl7"
+    file.write_bytes(PRESCRIPTION + b"NK1|1|X\r")
+    outcome = check.run(order, file)["entry"][-1]["resource"]
+    assert [issue["diagnostics"] for issue in outcome["issue"]] == [
+        "segment NK1 is not mapped by hl7v2/prescription",
+        "NK1-1.1: neither mapped nor ignored",
+        "NK1-2.1: neither mapped nor ignored",
+    ]
+
+
 @pytest.mark.parametrize("name", ["hl7v2/adt", "hl7v2/prescription"])
 def test_what_is_ignored_has_a_reason(library: Mappings, name: str) -> None:
     assert ignored_paths(library.named(name).document.root)

@@ -544,3 +544,13 @@ active: "= %built.name.where(family = 'x').exists()"
 """
     found = patient(write, context(), body.replace("active", "deceasedBoolean"), {"a": "x"})
     assert found == {"name": [{"family": "x"}], "multipleBirthInteger": 1, "deceasedBoolean": True}
+
+
+def test_members_that_nobody_reads_are_told(write: Write, context: Make) -> None:
+    text = PATIENT + "    ignore: [{path: noise.level, reason: nobody needs it}]\n"
+    mapped = write(text).map(
+        {"no": "P1", "noise": {"level": 1}, "more": 1, "empty": {}, "null": None}, context()
+    )
+    assert [(one.severity, one.diagnostics) for one in mapped.issues] == [
+        ("information", "member more is not mapped by set/doc")
+    ]
