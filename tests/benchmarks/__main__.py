@@ -38,6 +38,7 @@ COLUMNS = {
     "rate": ("messages/s", "{:.0f}"),
     "ack_p50": ("ack p50 ms", "{:.0f}"),
     "ack_p99": ("ack p99 ms", "{:.0f}"),
+    "late_p99": ("late p99 ms", "{:.0f}"),
     "cpu": ("CPU-ms until acknowledged", "{:.2f}"),
     "cpu_all": ("CPU-ms until stored", "{:.2f}"),
     "core": ("cores the hub had", "{:.2f}"),

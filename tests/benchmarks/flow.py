@@ -51,6 +51,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """What one round found.
 
     rate            acknowledged messages per second        ack_p50, ack_p99  milliseconds
+    late_p99        milliseconds a message left later than its rate asks, because all connections were waiting
     cpu             CPU-ms of the hub per message until acknowledged, with what it mapped meanwhile
     cpu_all         CPU-ms of the hub per message until mapped and stored
     core            of one processor core, how much the hub had while orders came in
@@ -62,6 +63,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     rate: float
     ack_p50: float
     ack_p99: float
+    late_p99: float
     cpu: float
     cpu_all: float
     core: float
@@ -123,6 +125,7 @@ class _Round:
             rate=sent / load["seconds"],
             ack_p50=load["p50"],
             ack_p99=load["p99"],
+            late_p99=load["late_p99"],
             cpu=cpu / sent * 1000,
             cpu_all=(cpu + waiting * cost) / sent * 1000,
             core=cpu / load["seconds"],

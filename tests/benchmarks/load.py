@@ -29,8 +29,7 @@ _CODE = re.compile(rb"\rMSA\|(\w\w)")
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """What to send: `count` messages, or as many as `seconds` allow; `first` numbers the first order.
 
-    rate  messages a second at most (0: as fast as they are acknowledged); a message that leaves late because
-          all connections wait has waited since it was due
+    rate  messages a second at most (0: as fast as they are acknowledged)
     core  pin this process to that processor core (None: anywhere)
     """
 
@@ -57,6 +56,7 @@ class _Load:
         self.frames: Iterator[bytes] = islice(frames, task.count) if task.count else frames
         self.until = time.perf_counter() + task.seconds if task.seconds else float("inf")
         self.latencies: list[float] = []
+        self.late: list[float] = []
         self.codes: Counter[str] = Counter()
         self.per_second: Counter[int] = Counter()
         self.begun = time.perf_counter()
@@ -85,7 +85,7 @@ class _Line(asyncio.Protocol):
 
     def __init__(self, load: _Load) -> None:
         self.load = load
-        self.due = 0.0
+        self.due = self.sent = 0.0
         self.heard = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -105,6 +105,8 @@ class _Line(asyncio.Protocol):
         if frame is None:
             self.transport.close()
         else:
+            self.sent = time.perf_counter()
+            self.load.late.append(self.sent - self.due)
             self.transport.write(frame)
 
     def data_received(self, data: bytes) -> None:
@@ -112,7 +114,7 @@ class _Line(asyncio.Protocol):
         if self.heard.endswith(b"\x1c\r"):
             found = _CODE.search(self.heard)
             self.heard = b""
-            self.load.answered(found[1].decode() if found else "none", self.due)
+            self.load.answered(found[1].decode() if found else "none", self.sent)
             self._next()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -131,7 +133,7 @@ async def run(task: Task) -> dict[str, Any]:
         await loop.create_connection(lambda: _Line(load), "127.0.0.1", task.port)
     await load.finished.wait()
     seconds = time.perf_counter() - load.begun
-    ordered = sorted(load.latencies) or [0.0]
+    ordered, late = sorted(load.latencies) or [0.0], sorted(load.late) or [0.0]
     return {
         "codes": dict(load.codes),
         "sent": len(load.latencies),
@@ -139,6 +141,7 @@ async def run(task: Task) -> dict[str, Any]:
         "per_second": [load.per_second[second] for second in range(int(seconds))],
         "p50": ordered[len(ordered) // 2] * 1000,
         "p99": ordered[int(len(ordered) * 0.99)] * 1000,
+        "late_p99": late[int(len(late) * 0.99)] * 1000,
         "longest": ordered[-1] * 1000,
     }
 
