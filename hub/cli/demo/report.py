@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+from itertools import groupby
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -85,19 +89,27 @@ def _is_order_line(identifier: dict[str, Any]) -> bool:
 
 
 def show(console: Console, found: dict[str, Any], stage: Stage) -> None:
-    """The same for people: when, who, what, which resource."""
+    """The same for people: when, who, what, which resource (long ids shortened; --json has them whole)."""
     for journey in found["journeys"]:
-        table = Table("when", "who", "what", "resource", title=f"Prescription {journey['prescription']}")
-        table.columns[3].overflow = "fold"
-        for step in journey["steps"]:
-            table.add_row(step["when"][11:23], step["system"], step["step"], step["resource"])
+        system, _, number = journey["prescription"].rpartition("|")
+        title = f"Prescription {number} of {system.rsplit('/', 2)[-2]}"
+        table = Table("when", "who", "what", "which resource", title=title, title_justify="left", box=None)
+        for (when, who, what), steps in groupby(
+            journey["steps"], key=lambda step: (step["when"][11:23], step["system"], step["step"])
+        ):
+            table.add_row(when, who, what, ", ".join(_short(step["resource"]) for step in steps))
         console.print(table)
+        console.print()
     counts = ", ".join(f"{number} {name}" for name, number in found["counts"].items())
     console.print(f"[bold]FHIR resources[/bold]: {counts}")
     for name in ("messages", "settlements", "orders"):
-        console.print(
-            f"[bold]{name}[/bold]: " + ", ".join(f"{key} {value}" for key, value in found[name].items())
-        )
+        figures = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in found[name].items())
+        console.print(f"[bold]{name}[/bold]: {figures}")
+
+
+def _short(reference: str) -> str:
+    type_name, _, id = reference.partition("/")
+    return f"{type_name}/{id}" if len(id) <= 12 else f"{type_name}/{id[:8]}…"
 
 
 def show_where_next(console: Console, stage: Stage) -> None:
@@ -112,6 +124,7 @@ def show_where_next(console: Console, stage: Stage) -> None:
         "/admin/conversations",
         "/docs",
     ):
-        console.print(f"  curl -s '{base}{path}'")
-    console.print(f"  hub message list --config '{stage.folder / 'hub.toml'}'")
+        console.print(f"  curl -s '{base}{path}'", soft_wrap=True)
+    command = "hub" if shutil.which("hub") else f"'{Path(sys.argv[0]).resolve()}'"
+    console.print(f"  {command} message list --config '{stage.folder / 'hub.toml'}'", soft_wrap=True)
     console.print("Ctrl-C ends it.")
