@@ -13,6 +13,7 @@ import msgspec
 
 from hub.mapping import readers, runtime
 from hub.mapping.document import Document, Fields, Items, Node, Scalar, describe
+from hub.mapping.idle import without_idle
 from hub.mapping.known import expressions, known_parts
 from hub.mapping.scope import Scope
 from hub.mapping.shape import JSON, Slot
@@ -67,7 +68,7 @@ class _Compiler(Values):
         self.close_group("S", place)
         if "counter" in root.entries:
             self.counter_scope(root, kind)
-        text = "\n".join(self.lines) + "\n"
+        text = "\n".join(without_idle(self.lines, self.expressions.asked)) + "\n"
         space = {**_RUNTIME, **self.expressions.names}
         exec(compile(text, f"<mapping {self.document.name}>", "exec"), space)
         known = known_parts(self.document)
@@ -246,6 +247,8 @@ _RUNTIME: dict[str, Any] = {
     "NULL": runtime.NULL,
     "below": readers.below,
     "fact": _fact,
+    "rounded": readers.rounded,
+    "times": readers.times,
     "hl": readers.hl,
     "hl_nodes": readers.hl_nodes,
     "hl_only": readers.hl_only,

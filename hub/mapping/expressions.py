@@ -14,7 +14,8 @@ from hub.errors import Misconfigured
 from hub.fhirpath import ast
 from hub.mapping.document import Scalar
 from hub.mapping.functions import CONDITIONAL, FUNCTIONS, SCALARS
-from hub.mapping.kinds import TEXT_CALLS, is_atomic, kind_of
+from hub.mapping.kinds import NUMBERS, PLAIN, TEXT_CALLS, is_atomic, kind_of
+from hub.mapping.known import nodes
 from hub.mapping.paths import Paths
 from hub.mapping.runtime import Slow
 from hub.mapping.scope import Fast, Scope
@@ -62,6 +63,15 @@ class Expressions(Paths):
         tree = self._parse(node)
         return isinstance(tree, ast.Call) and tree.name == "first"
 
+    def is_component(self, node: Scalar, scope: Scope) -> bool:
+        """Whether it is a path from a part of a field, below which nothing repeats."""
+        tree: ast.Node | None = self._parse(node)
+        if scope.kind != "part" or not self.fast or not isinstance(tree, ast.Member):
+            return False
+        while isinstance(tree, ast.Member) and tree.name.isdigit():
+            tree = tree.target
+        return tree is None or (isinstance(tree, ast.This) and tree.name == "this")
+
     def _parse(self, node: Scalar) -> ast.Node:
         text = node.expression
         assert text is not None
@@ -77,6 +87,7 @@ class Expressions(Paths):
             compiled = fhirpath.compile(text, functions=FUNCTIONS, members_by_number=self.hl7v2)
         except Misconfigured as error:
             raise Misconfigured(f"{node.file}:{node.line}: {error}") from None
+        self.asked |= {one.name for one in nodes(self._parse(node)) if isinstance(one, ast.Variable)}
         return self.constant(Slow(compiled, text), "x")
 
     def _fold(self, tree: ast.Node) -> str | None:
@@ -105,7 +116,7 @@ class Expressions(Paths):
                 return Fast("R.context.system")
             if known is None or known.kind == "any":
                 return None
-            return Fast(known.value, "int" if known.kind == "int" else "str", known.sure)
+            return Fast(known.value, known.kind if known.kind in PLAIN else "str", known.sure)
         if isinstance(tree, ast.Binary):
             return self._combined(tree, scope)
         if isinstance(tree, ast.Call):
@@ -113,7 +124,7 @@ class Expressions(Paths):
         return self._path(tree, scope, "hl")
 
     def _combined(self, tree: ast.Binary, scope: Scope) -> Fast | None:
-        if tree.operator not in ("&", "+", "|"):
+        if tree.operator not in ("&", "+", "|", "*"):
             return None
         left, right = self._one(tree.left, scope), self._one(tree.right, scope)
         if left is None or right is None:
@@ -124,12 +135,15 @@ class Expressions(Paths):
             return Fast(f"({name} if ({name} := {left.code}) is not None else {right.code})", kind, False)
         if left.kind == right.kind == "int" and tree.operator == "+":
             return Fast(f"({left.code} + {right.code})", "int")
+        if tree.operator == "*":
+            amounts = {left.kind, right.kind} <= NUMBERS and "num" in (left.kind, right.kind)
+            return Fast(f"times({left.code}, {right.code})", "num") if amounts else None
         if tree.operator == "&":
             parts = [
                 f"str({part.code})" if part.kind == "int" else f"({part.code} or '')"
                 for part in (left, right)
             ]
-            return Fast(f"({parts[0]} + {parts[1]})") if "any" not in (left.kind, right.kind) else None
+            return Fast(f"({parts[0]} + {parts[1]})") if {left.kind, right.kind} <= {"str", "int"} else None
         if left.kind == right.kind == "str":
             a, b = self._temporary(), self._temporary()
             test = f"({a} := {left.code}) is not None and ({b} := {right.code}) is not None"
@@ -152,6 +166,11 @@ class Expressions(Paths):
         if tree.name == "first" and not tree.arguments:
             found = self._one(tree.target, scope)
             return found._replace(exact=True) if found else None
+        if tree.name == "count" and not tree.arguments:
+            counted = self._items(tree.target, scope)
+            return Fast(f"len({counted})", "int") if counted else None
+        if tree.name == "round":
+            return self._rounded(tree, scope)
         if tree.name in SCALARS:
             return self._function(tree, scope)
         if tree.name in TEXT_CALLS:
@@ -168,6 +187,14 @@ class Expressions(Paths):
         if condition is None or len(arguments) != len(tree.arguments):
             return None
         return Fast(f"(R.{tree.name}({', '.join(map(repr, arguments))}) if {condition} else None)")
+
+    def _rounded(self, tree: ast.Call, scope: Scope) -> Fast | None:
+        assert tree.target is not None
+        found = self._one(tree.target, scope)
+        digits = [one.value for one in tree.arguments if isinstance(one, ast.Literal)]
+        if found is None or found.kind != "num" or [type(one) for one in digits] != [int] or digits == [0]:
+            return None
+        return Fast(f"rounded({found.code}, {digits[0]})", "num")
 
     def _text_call(self, tree: ast.Call, scope: Scope) -> Fast | None:
         """FHIRPath's own functions over one text, with constant arguments."""
@@ -191,7 +218,7 @@ class Expressions(Paths):
             return None
         name, function = self._temporary(), self.constant(SCALARS[tree.name], "f")
         values = "".join(f", {value!r}" for value in arguments)
-        kind = "any" if tree.name == "number" else "str"
+        kind = "num" if tree.name == "number" else "str"
         return Fast(
             f"({function}({name}, R{values}) if ({name} := {found.code}) is not None else None)", kind
         )
@@ -203,8 +230,8 @@ class Expressions(Paths):
             if tree.operator in ("and", "or"):
                 left, right = self._truth(tree.left, scope), self._truth(tree.right, scope)
                 return f"({left} {tree.operator} {right})" if left and right else None
-            if tree.operator == "=":
-                return self._equal(tree.left, tree.right, scope)
+            if tree.operator in ("=", "!="):
+                return self._equal(tree, scope)
             return None
         if isinstance(tree, ast.Call) and tree.name == "matches" and tree.target is not None:
             return self._matches(tree, scope)
@@ -236,20 +263,24 @@ class Expressions(Paths):
         found = self._items(tree, scope)
         return Fast(f"({found} or None)") if found else None
 
-    def _equal(self, left: ast.Node, right: ast.Node, scope: Scope) -> str | None:
+    def _equal(self, tree: ast.Binary, scope: Scope) -> str | None:
         sides = []
-        for side in (left, right):
+        for side in (tree.left, tree.right):
             found = self._path(side, scope, "hl_only")
             found = found if found and found.exact else self._one(side, scope)
             if found is None or not found.exact or found.kind == "any":
                 return None
             sides.append(found)
-        if sides[0].kind != sides[1].kind:
+        if sides[0].kind != sides[1].kind and not {sides[0].kind, sides[1].kind} <= NUMBERS:
             return None
-        if isinstance(right, ast.Literal):
-            return f"({sides[0].code} == {sides[1].code})"
-        name = self._temporary()
-        return f"(({name} := {sides[0].code}) is not None and {name} == {sides[1].code})"
+        left, right = (side.code for side in sides)
+        if isinstance(tree.right, ast.Literal) and tree.operator == "=":
+            return f"({left} == {right})"
+        sign = "==" if tree.operator == "=" else "!="
+        a, b = self._temporary(), self._temporary()
+        if isinstance(tree.right, ast.Literal):
+            return f"(({a} := {left}) is not None and {a} {sign} {right})"
+        return f"(({a} := {left}) is not None and ({b} := {right}) is not None and {a} {sign} {b})"
 
 
 def _concatenates(tree: ast.Node) -> bool:

@@ -27,20 +27,25 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     encoding_characters: str = "^~\\&"
 
 
+def kind_of(msh: Segment) -> str:
+    """The message kind: `ADT^A04`."""
+    code, event = msh.first(9) or "", msh.first(9, 2)
+    return f"{code}^{event}" if event else code
+
+
 def header_of(msh: Segment) -> Header:
     """The header of a message whose first segment is given."""
 
     def text(number: int, component: int = 1) -> str:
         return msh.first(number, component) or ""
 
-    event = text(9, 2)
     return Header(
         sending_app=text(3),
         sending_facility=text(4),
         receiving_app=text(5),
         receiving_facility=text(6),
         time=text(7),
-        kind=f"{text(9)}^{event}" if event else text(9),
+        kind=kind_of(msh),
         control_id=text(10),
         processing=text(11),
         version=text(12),

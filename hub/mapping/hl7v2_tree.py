@@ -15,12 +15,13 @@ from itertools import takewhile
 
 from hub.errors import InvalidMessage
 from hub.mapping.hl7v2_escapes import Separators, unescape
-from hub.mapping.hl7v2_header import Header, header_of
+from hub.mapping.hl7v2_header import Header, header_of, kind_of
 
 MAX_REPETITIONS = 1_000
 """More repetitions of one field than this are refused: no real field has them."""
 
-_REPEATED: list[str] = []
+_REPEATED: list[str | None] = []
+_EMPTY: list[str | None] = []
 _OFFSET = re.compile(r"([+-])(\d\d)(\d\d)$", re.ASCII)
 
 
@@ -111,7 +112,7 @@ class Segment:
         self.id = raw[:3]
         self.line = line
         self._fields: list[str] | None = None
-        self._cells: dict[int, list[str]] = {}
+        self._cells: dict[int, list[str | None]] = {}
 
     def fields(self) -> list[str]:
         """The raw fields; index 0 is the segment id."""
@@ -172,31 +173,30 @@ class Segment:
         cell = self._cells.get(number)
         if cell is None:
             cell = self._cells[number] = self._cell(number)
-        if cell is _REPEATED:
+        if cell is _REPEATED or subcomponent != 1:
             for piece in self.repetitions(number):
                 text = self._atom(piece, component, subcomponent, number)
                 if text is not None:
                     return text
             return None
-        if component > len(cell):
-            return None
-        raw = cell[component - 1]
-        if subcomponent == 1 and (number > 2 or self.id != "MSH"):
-            return self.message.plain(raw)
-        return self._atom(raw, 1, subcomponent, number)
+        return cell[component - 1] if component <= len(cell) else None
 
-    def _cell(self, number: int) -> list[str]:
-        """The components of a field that does not repeat."""
+    def _cell(self, number: int) -> list[str | None]:
+        """The decoded components of a field that does not repeat."""
         fields = self._fields or self.fields()
         raw = fields[number] if 0 < number < len(fields) else ""
         if not raw:
-            return []
-        if self.id == "MSH" and number <= 2:
+            return _EMPTY
+        if number <= 2 and self.id == "MSH":
             return [raw]
-        separators = self.message.separators
+        message = self.message
+        separators = message.separators
         if separators.repetition and separators.repetition in raw:
             return _REPEATED
-        return raw.split(separators.component) if separators.component in raw else [raw]
+        pieces = raw.split(separators.component) if separators.component in raw else [raw]
+        if message.has_escapes or '"' in raw or (separators.subcomponent and separators.subcomponent in raw):
+            return [message.plain(piece) for piece in pieces]
+        return [piece.strip() or None for piece in pieces]
 
     def only(self, number: int, component: int = 1, subcomponent: int = 1) -> str | None:
         """The text at a place if the field does not repeat, for comparisons."""
@@ -334,6 +334,12 @@ class Hl7Message(Group):
         """A text without its escapes and the blanks around it; None if nothing is left."""
         return (unescape(raw, self.separators, self.codec) if self.has_escapes else raw).strip() or None
 
+    def forget(self) -> None:
+        """Let go of the segments, which point back here: nothing is left for the garbage collector."""
+        self.segments.clear()
+        self._groups.clear()
+        self._by_id = None
+
     def zone(self) -> tzinfo | None:
         """The offset of MSH-7, which counts for every time of the message that has none of its own."""
         match = _OFFSET.search(self.segments[0].first(7) or "")
@@ -341,6 +347,11 @@ class Hl7Message(Group):
             return None
         offset = timedelta(hours=int(match[2]), minutes=int(match[3]))
         return timezone(-offset if match[1] == "-" else offset) if offset < timedelta(hours=24) else None
+
+    @property
+    def kind(self) -> str:
+        """`ADT^A04`, of MSH-9."""
+        return kind_of(self.segments[0])
 
     def header(self) -> Header:
         """MSH as plain values."""

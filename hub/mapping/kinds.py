@@ -7,6 +7,8 @@ from hub.mapping.functions import CONDITIONAL, SCALARS
 from hub.mapping.scope import Scope
 
 _KEEPS_KIND = frozenset(("where", "first", "last", "tail", "skip", "take", "distinct", "single"))
+PLAIN = frozenset(("str", "int", "num"))
+NUMBERS = frozenset(("int", "num"))
 TEXT_CALLS: dict[str, tuple[str, tuple[list[type], ...]]] = {
     "replace": ("{0}.replace({1})", ([str, str],)),
     "upper": ("{0}.upper()", ([],)),
@@ -51,17 +53,17 @@ def is_atomic(tree: ast.Node, scope: Scope) -> bool:
         return True
     if isinstance(tree, ast.Variable):
         known = scope.locals.get(tree.name)
-        return tree.name == "system" if known is None else known.kind in ("str", "int")
+        return tree.name == "system" if known is None else known.kind in PLAIN
     if isinstance(tree, ast.Binary):
         if tree.operator == "|":
             return is_atomic(tree.left, scope) and is_atomic(tree.right, scope)
-        return tree.operator in ("&", "+")
+        return tree.operator in ("&", "+", "*")
     if isinstance(tree, ast.Call):
         if tree.name == "iif":
             return all(is_atomic(branch, scope) for branch in tree.arguments[1:])
         if tree.name == "first" and tree.target is not None and not isinstance(tree.target, ast.Variable):
             return is_atomic(tree.target, scope)
-        return tree.name in SCALARS or tree.name in TEXT_CALLS or tree.name in CONDITIONAL
+        return any(tree.name in known for known in (SCALARS, TEXT_CALLS, CONDITIONAL, ("count", "round")))
     return isinstance(tree, ast.Member) and _is_component(tree, scope)
 
 

@@ -25,7 +25,7 @@ def known_parts(document: Document) -> frozenset[str]:
         if isinstance(item, Fields):
             found.add(item.text("path").partition(".")[0])
     for text in expressions(document.root):
-        for node in _nodes(fhirpath.parse(text, members_by_number=document.format == "hl7v2")):
+        for node in nodes(fhirpath.parse(text, members_by_number=document.format == "hl7v2")):
             if isinstance(node, ast.Member):
                 found.add(node.name)
             elif isinstance(node, ast.Call) and node.name in ("group", "before"):
@@ -62,13 +62,14 @@ def expressions(node: Node) -> Iterator[str]:
             yield from expressions(value)
 
 
-def _nodes(node: ast.Node) -> Iterator[ast.Node]:
+def nodes(node: ast.Node) -> Iterator[ast.Node]:
+    """A node of a FHIRPath expression and all below it."""
     yield node
     for name in node.__struct_fields__:
         value = getattr(node, name)
         for one in value if isinstance(value, tuple | list) else (value,):
             if isinstance(one, ast.Node):
-                yield from _nodes(one)
+                yield from nodes(one)
 
 
-__all__ = ["expressions", "known_parts", "unknown_parts"]
+__all__ = ["expressions", "known_parts", "nodes", "unknown_parts"]

@@ -122,17 +122,19 @@ class Mapping:
         if unknown:
             parts = [part for part in self._parts(tree) if part in unknown and _says(tree, part)]
             run.issues += unknown_parts(self.document, parts)
-        return Mapped(
+        mapped = Mapped(
             resources=run.resources,
             issues=run.issues,
             facts=run.facts,
             event_time=_micros(run.event_time, run.zone),
-            kind=tree.header().kind
-            if isinstance(tree, hl7v2.Hl7Message)
-            else next(iter(self.kinds), self.name),
+            kind=tree.kind if isinstance(tree, hl7v2.Hl7Message) else next(iter(self.kinds), self.name),
             unmapped=run.unmapped,
             mapping_hash=self.hash,
         )
+        run.env.clear()
+        if isinstance(tree, hl7v2.Hl7Message) and tree is not source:
+            tree.forget()
+        return mapped
 
     def _parts(self, tree: Any) -> KeysView[str]:
         """The segment ids of an HL7 v2 message, the members of a JSON object."""

@@ -12,7 +12,10 @@ _SEGMENT = re.compile(r"[A-Z][A-Z0-9]{2}")
 
 
 class Paths:
-    """Collects the constants (`names`) and the segments (`handles`) that generated code refers to."""
+    """Collects the constants (`names`) and the segments (`handles`) that generated code refers to.
+
+    `asked` are the variables that the FHIRPath engine looks up; the others need not be told to it.
+    """
 
     def __init__(self, *, hl7v2: bool, base: str, fast: bool = True) -> None:
         self.hl7v2 = hl7v2
@@ -20,6 +23,7 @@ class Paths:
         self.fast = fast
         self.names: dict[str, Any] = {}
         self.handles: dict[str, dict[str, str]] = {}
+        self.asked: set[str] = set()
         self._temporaries = 0
 
     def constant(self, value: Any, prefix: str = "c") -> str:

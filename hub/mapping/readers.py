@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import ROUND_HALF_UP, Decimal, DecimalException
 from typing import Any
 
+from hub.fhirpath.values import EXACT
 from hub.mapping.hl7v2_tree import Group, Part, Segment
 from hub.mapping.runtime import text_of
 
@@ -116,3 +118,23 @@ def substring(text: str, start: int, length: int | None = None) -> str | None:
     if not 0 <= start < len(text):
         return None
     return text[start:] if length is None else text[start : start + length]
+
+
+def times(left: Decimal | int | None, right: Decimal | int | None) -> Decimal | None:
+    """A product to its last digit; nothing where FHIRPath finds nothing, too (too large a number)."""
+    if left is None or right is None:
+        return None
+    try:
+        return EXACT.multiply(Decimal(left), Decimal(right))
+    except DecimalException:
+        return None
+
+
+def rounded(value: Decimal | int | None, digits: int) -> Decimal | int | None:
+    """An amount with so many decimals; halves go away from zero, as in FHIRPath round()."""
+    if value is None or isinstance(value, int):
+        return value
+    try:
+        return value.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP, EXACT)
+    except DecimalException:
+        return None

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, NoReturn
 
 import msgspec
@@ -60,6 +61,7 @@ class MappedResource(msgspec.Struct, frozen=True):
     keep: bool = False
 
 
+@lru_cache(maxsize=8192)
 def resource_id(hub_key: bytes, system: str, type_name: str, identifier: str) -> str:
     """The id of a resource: 32 hex characters of HMAC-SHA256 over system, type and business identifier."""
     return hmac.digest(hub_key, f"{system}\x1f{type_name}\x1f{identifier}".encode(), "sha256").hex()[:32]

@@ -13,7 +13,10 @@ _PATH = re.compile(r"\b([A-Z][A-Z0-9]{2})\.(\d+(?:\.\d+)*)")
 
 
 class Fast(NamedTuple):
-    """Python text that yields one value or None. `kind` is str, int or any; `exact`: it can be compared."""
+    """Python text that yields one value or None.
+
+    `kind` is str, int, num (an amount) or any; `exact`: it can be compared.
+    """
 
     code: str
     kind: str = "str"
@@ -23,8 +26,8 @@ class Fast(NamedTuple):
 class Local(NamedTuple):
     """A variable held in a Python name.
 
-    `value` is Python text for its (first) plain value, `node` for its first node, `kind` what that is (str
-    and int: plain values), `sure` whether there is exactly one.
+    `value` is Python text for its (first) plain value, `node` for its first node, `kind` what that is (str,
+    int and num: plain values), `sure` whether there is exactly one.
     """
 
     value: str

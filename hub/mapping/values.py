@@ -84,7 +84,7 @@ class Values(Writer):
             return Made(f"[{self.leaf(node, one, scope).code}]")
         if self.expressions.folded(node) is not None:
             return Made(f"[{self.leaf(node, one, scope).code}]")
-        if self.expressions.single(node, scope) is not None:
+        if self.expressions.single(node, scope) is not None or self.expressions.is_component(node, scope):
             return self.listed(self.leaf(node, one, scope))
         items, _ = self.expressions.items(node, scope)
         self.where(node, scope)
@@ -278,6 +278,8 @@ class Values(Writer):
         if slot.primitive and slot.type not in _CHECKED:
             return code if kind == "str" else f"R.string({code})"
         where = self.constant(scope.position(node.expression or ""))
+        if slot.type == "decimal" and kind == "num":
+            return code
         if slot.type == "decimal":
             return f"R.numeric({where}, {code})"
         if slot.type in INTEGERS:
