@@ -250,6 +250,8 @@ _RUNTIME: dict[str, Any] = {
     "rounded": readers.rounded,
     "times": readers.times,
     "hl": readers.hl,
+    "first_of": readers.first_of,
+    "hl_every": readers.hl_every,
     "hl_nodes": readers.hl_nodes,
     "hl_only": readers.hl_only,
     "hl_where": readers.hl_where,

@@ -2,7 +2,8 @@
 
 Paths, comparisons, concatenations and our own functions over HL7 v2 become direct calls, which cost well
 under a microsecond; everything else goes through the FHIRPath engine. Both say the same (a test runs every
-document both ways).
+document both ways), except where a field repeats that should not: the calls take its first value, the engine
+refuses the message.
 """
 
 from __future__ import annotations
@@ -219,6 +220,9 @@ class Expressions(Paths):
         name, function = self._temporary(), self.constant(SCALARS[tree.name], "f")
         values = "".join(f", {value!r}" for value in arguments)
         kind = "num" if tree.name == "number" else "str"
+        if found.code.startswith("hl_where("):
+            every = found.code.replace("hl_where(", "hl_every(", 1)
+            return Fast(f"first_of({function}, R, {every}{values})", kind)
         return Fast(
             f"({function}({name}, R{values}) if ({name} := {found.code}) is not None else None)", kind
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import ROUND_HALF_UP, Decimal, DecimalException
 from typing import Any
 
@@ -83,12 +83,30 @@ def hl_where(
     sub: int = 1,
 ) -> str | None:
     """The text of component `target` in the first repetition whose `component` is one of `wanted`."""
+    return next(hl_every(group, segment_id, field, component, wanted, target, sub), None)
+
+
+def hl_every(
+    group: Group,
+    segment_id: str,
+    field: int,
+    component: int,
+    wanted: frozenset[str | None],
+    target: int,
+    sub: int = 1,
+) -> Iterator[str]:
+    """The same of every such repetition."""
     for segment in group.of(segment_id):
         for index in segment.matching(field, component, wanted):
             text = segment.text_in(field, index, target, sub)
             if text is not None:
-                return text
-    return None
+                yield text
+
+
+def first_of(function: Callable[..., Any], run: Any, texts: Iterable[str], *arguments: Any) -> Any:
+    """The first result of a function over several texts."""
+    results = (function(text, run, *arguments) for text in texts)
+    return next((result for result in results if result is not None), None)
 
 
 def inner(part: Part | None, *path: int) -> str | None:

@@ -213,6 +213,18 @@ def test_without_a_number_of_the_hospital_nobody_is_stored(
     assert caught.value.issues[0].expression == "PID-3"
 
 
+def test_the_first_number_that_is_usable_identifies(order: Mapping, context: Make) -> None:
+    ids = [
+        next(one.id for one in order.map(body, context()).resources if one.type == "Patient")
+        for body in (
+            PRESCRIPTION,
+            PRESCRIPTION.replace(b"PID0001^^^HIS^PI", b"0000^^^HIS^PI~PID0001^^^HIS^MR"),
+            PRESCRIPTION.replace(b"PID0001^^^HIS^PI", b"0000~PID0001"),
+        )
+    ]
+    assert len(set(ids)) == 1
+
+
 @pytest.mark.parametrize(
     ("drug", "warned"),
     [(b"XC08CAA000A000010100001", False), (b"XC09CAA001A001010100009", True), (b"ASPIRIN", True)],
