@@ -189,7 +189,8 @@ class Runner:
                 if self.channel.adapter.capabilities.polls:
                     await self._poll()
                 else:
-                    async for place, message in self.channel.adapter.receive(""):
+                    cursor = await inbox.read_cursor(self.store, self.channel.name)
+                    async for place, message in self.channel.adapter.receive(cursor):
                         failures = 0
                         await self._accept(place, message)
                     return

@@ -23,7 +23,7 @@ def run(*, once: bool = False, as_json: bool = False, file: Path | None = None, 
 async def _run(once: bool, as_json: bool, file: Path | None, port: int) -> int:
     console = Console(stderr=as_json, highlight=False)
     try:
-        async with stage(port) as one:
+        async with stage(port, keep=not once) as one:
             if file is not None:
                 await _third_party(one, file, console, as_json)
             else:

@@ -26,7 +26,7 @@ async def play(stage: Stage, say: Say) -> list[str]:
     """The whole journey; returns the prescriptions as `system|value`."""
     county, second, insurer = (stage.simulators[name] for name in (HOSPITAL, SECOND_HOSPITAL, INSURER))
     first, other, third = PEOPLE[0], PEOPLE[1], PEOPLE[2]
-    insurer.faults.add("lose-reply", "2207A")
+    insurer.faults.add("lose-reply", "2207A", where=lambda request: first.id_card in str(request))
     say(f"{HOSPITAL}: ADT^A04 and OMP^O09 over MLLP, a prescription for twelve weeks")
     await county.act("visit", person=first, weeks=12)
     say(f"{SECOND_HOSPITAL}: the same kind of messages in GB18030")
@@ -37,7 +37,7 @@ async def play(stage: Stage, say: Say) -> list[str]:
     await order(stage, say)
     lines = await stage.resources("MedicationRequest", _count=500)
     groups = [one["groupIdentifier"] for one in lines]
-    return list(dict.fromkeys(f"{one['system']}|{one['value']}" for one in groups))
+    return list(dict.fromkeys(f"{one['system']}|{one['value']}" for one in reversed(groups)))
 
 
 async def settled(stage: Stage, claims: int, say: Say) -> None:
@@ -57,7 +57,8 @@ async def order(stage: Stage, say: Say) -> None:
     """Demand, order, two partial shipments, receipt."""
     platform = stage.simulators[PLATFORM]
     answer = await stage.post("/fhir/MedicationRequest/$demand", {"resourceType": "Parameters"})
-    say(f"procurement: the demand becomes an order ({len(answer.get('parameter', []))} entries)")
+    lines = sum(one["name"] == "line" for one in answer.get("parameter", []))
+    say(f"procurement: the demand of the prescriptions becomes an order of {lines} line(s)")
 
     async def ordered() -> bool:
         return bool(platform.books()["orders"])

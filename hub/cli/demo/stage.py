@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import socket
 import tempfile
 from collections.abc import AsyncIterator
@@ -76,8 +77,8 @@ def checked(answer: httpx.Response) -> dict[str, Any]:
 
 
 @contextlib.asynccontextmanager
-async def stage(port: int = 0) -> AsyncIterator[Stage]:
-    """Set up, and take down again; the folder stays for a look."""
+async def stage(port: int = 0, *, keep: bool = True) -> AsyncIterator[Stage]:
+    """Set up, and take down again; the folder stays for a look if `keep` says so."""
     folder = Path(tempfile.mkdtemp(prefix="sanyi-hub-demo-"))
     installed = plugins.load()
 
@@ -108,6 +109,8 @@ async def stage(port: int = 0) -> AsyncIterator[Stage]:
     finally:
         await insurer.stop()
         await platform.stop()
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.asynccontextmanager

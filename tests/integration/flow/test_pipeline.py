@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import msgspec
@@ -11,6 +11,7 @@ import pytest
 
 from hub import r4
 from hub.backlog import Backlog
+from hub.channels import Runner
 from hub.errors import InvalidMessage, Issue
 from hub.hookspecs import Rule
 from hub.messages import Message
@@ -19,7 +20,7 @@ from hub.store.parsing import parse_query
 from hub.store.resources import draft, history, put
 from hub.store.search import search
 from hub.testing import PEOPLE
-from tests.integration.flow.parts import channel, pipeline, registration
+from tests.integration.flow.parts import Fake, channel, pipeline, registration
 
 ID_CARD = "urn:oid:2.16.156.10011.1.3"
 
@@ -220,3 +221,24 @@ async def test_many_at_once_share_commits_and_none_is_lost(store: Store) -> None
     assert len({one.message for one in outcomes}) == 40
     assert store.commits - before < 40
     assert len(await patients(store)) == 1
+
+
+async def test_a_reader_goes_on_from_its_cursor_after_a_restart(store: Store) -> None:
+    """Also one that does not declare that it polls: what was committed is not read again."""
+    asked: list[str] = []
+
+    class Reader(Fake):
+        async def receive(self, cursor: str) -> AsyncIterator[tuple[str, Message]]:
+            asked.append(cursor)
+            if not cursor:
+                yield "page-2", registration()
+
+    for _ in range(2):
+        reader = Reader()
+        runner = Runner(channel(adapter=reader), pipeline(store).take, store)
+        await runner.start()
+        while not reader.told and asked[-1:] != ["page-2"]:
+            await asyncio.sleep(0.005)
+        await runner.stop()
+    assert asked == ["", "page-2"]
+    assert list((await states(store)).values()) == ["stored"]
