@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 
 import asyncpg
@@ -32,7 +33,13 @@ _AGAIN = (
     asyncpg.UniqueViolationError,
     asyncpg.LockNotAvailableError,
 )
-_LOST = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError, OSError)
+_LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.OperatorInterventionError,
+    OSError,
+)
 
 _LOCK = "SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) k"
 _TRY = "SELECT bool_and(pg_try_advisory_xact_lock(k)) FROM unnest($1::bigint[]) k"
@@ -162,13 +169,14 @@ class PostgresStore(Store):
     async def rows(self, statement: Statement, *args: Any) -> list[Row]:
         for last in (False, True):
             try:
-                async with self._pool.acquire() as connection:
+                async with self._connection() as connection:
                     return [tuple(row) for row in await connection.fetch(statement.postgres, *args)]
             except _LOST as error:
                 if not _is_lost(error):
                     raise
                 if last:
                     raise _unreachable(error) from error
+                await self._pool.expire_connections()
         raise AssertionError("unreachable")
 
     async def close(self) -> None:
@@ -178,6 +186,17 @@ class PostgresStore(Store):
         if self._committers:
             await asyncio.wait(self._committers)
         await self._pool.close()
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Any]:
+        """A connection of the pool; one that was lost is ended there and then, whatever it was at."""
+        async with self._pool.acquire() as connection:
+            try:
+                yield connection
+            except Exception as error:
+                if _is_lost(error):
+                    connection.terminate()
+                raise
 
     async def _serve(self) -> None:
         """Take batches until nobody waits any more."""
@@ -195,7 +214,7 @@ class PostgresStore(Store):
             self._busy -= 1
 
     async def _run(self, batch: list[_Unit]) -> None:
-        async with self._pool.acquire() as connection:
+        async with self._connection() as connection:
             if len(batch) > 1 and await self._together(connection, batch):
                 return
             for unit in batch:
@@ -259,7 +278,8 @@ async def _rollback(connection: Any, error: Exception) -> None:
 
 
 def _is_lost(error: Exception) -> bool:
-    """Whether the connection is gone; asyncpg reports a wrong argument as an InterfaceError, too."""
+    """Whether the connection is gone; asyncpg reports a wrong argument as an InterfaceError, too, and what is
+    asked of a connection whose end it has half read as an InternalClientError."""
     return isinstance(error, _LOST) and not isinstance(error, ValueError)
 
 

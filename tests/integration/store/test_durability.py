@@ -171,6 +171,35 @@ async def test_a_lost_postgres_connection_is_replaced(postgres_url: str) -> None
     await store.close()
 
 
+async def test_a_connection_with_its_end_half_read_is_replaced(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server has said that it ends, its end is still to come: asyncpg calls a question its own error."""
+    store: Any = await open_store(postgres_url)
+    broken: list[Any] = []
+    real, execute = asyncpg.Connection.fetch, asyncpg.Connection.execute
+
+    async def half(self: Any, sql: str, *args: Any, **named: Any) -> Any:
+        if not broken or self in broken:
+            broken.append(self)
+            raise asyncpg.InternalClientError(
+                "cannot switch to state 11; another operation (2) is in progress"
+            )
+        return await (real if sql.startswith(("SELECT", "WITH")) else execute)(self, sql, *args, **named)
+
+    await store.write(_adding("before"))
+    monkeypatch.setattr(asyncpg.Connection, "fetch", half)
+    assert await store.rows(_ALL) == [("before",)]
+    broken.clear()
+    monkeypatch.setattr(asyncpg.Connection, "execute", half)
+    with pytest.raises(Retryable):
+        await store.write(_adding("lost"))
+    await store.write(_adding("after"))
+    assert await store.rows(_ALL) == [("after",), ("before",)]
+    assert all(one.is_closed() for one in broken)
+    await store.close()
+
+
 async def test_who_is_expected_shares_the_commit(sqlite_url: str) -> None:
     store = await open_store(sqlite_url)
 
