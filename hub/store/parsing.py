@@ -17,6 +17,7 @@ from hub.store.names import type_number
 from hub.store.query import Asked, Chained, Include, InvalidSearch, Query
 
 MAX_COUNT = 1000
+_FORGIVEN = ("not-supported", "required")
 _PLAIN = frozenset({"_format", "_pretty"})
 _MODIFIERS = {
     "token": {"", "not", "missing", "of-type"},
@@ -34,8 +35,8 @@ _COMMA = re.compile(r"(?<!\\),")
 def parse_query(type: str, params: Sequence[tuple[str, str]], *, lenient: bool = False) -> Query:
     """Check the parameters of a search on a type.
 
-    Raises InvalidSearch (400) with an issue per wrong one; `lenient` ignores unknown parameters and says so
-    in `ignored` (http://hl7.org/fhir/R4/search.html#errors).
+    Raises InvalidSearch (400) with an issue per wrong one; `lenient` ignores parameters that are unknown or
+    have no value and says so in `ignored` (http://hl7.org/fhir/R4/search.html#errors).
     """
     type_number(type)
     query = Query(type)
@@ -46,7 +47,7 @@ def parse_query(type: str, params: Sequence[tuple[str, str]], *, lenient: bool =
         try:
             _take(query, name, value)
         except InvalidSearch as error:
-            if lenient and error.issues[0].code == "not-supported":
+            if lenient and error.issues[0].code in _FORGIVEN:
                 query.ignored.append(msgspec.structs.replace(error.issues[0], severity="warning"))
             else:
                 issues += error.issues
@@ -66,11 +67,9 @@ def _take(query: Query, name: str, value: str) -> None:
         if name != "_cursor":
             query.used.append((name, value))
         return
-    if not value:
-        return
     values = tuple(part for part in _COMMA.split(value) if part)
     if not values:
-        raise wrong(name, "has no value")
+        raise wrong(name, "has no value", "required")
     if name == "_id":
         query.ids.append(values)
     elif name == "_lastUpdated":

@@ -111,3 +111,20 @@ async def test_capabilities_tell_what_is_searched(client: httpx.AsyncClient) -> 
     names = {one["name"] for one in patient["searchParam"]}
     assert {"_id", "_lastUpdated", "identifier", "birthdate", "name"} <= names
     assert len(statement["rest"][0]["resource"]) == 146
+
+
+async def test_a_parameter_without_a_value_is_refused_or_said_to_be_ignored(
+    client: httpx.AsyncClient,
+) -> None:
+    await fill(client)
+    for query in ("identifier=", "identifier=,", "_id=", "gender=male&identifier=", "nonsense="):
+        answer = await client.get(f"/fhir/Patient?{query}")
+        assert answer.status_code == 400, query
+        assert query.split("&")[-1].split("=")[0] in issue(answer)["diagnostics"]
+    lenient = {"Prefer": "handling=lenient"}
+    page = (await client.get("/fhir/Patient?gender=male&identifier=", headers=lenient)).json()
+    assert [one["url"] for one in page["link"]] == [f"{BASE}/Patient?gender=male"]
+    told = page["entry"].pop()
+    assert told["search"]["mode"] == "outcome"
+    assert told["resource"]["issue"][0]["diagnostics"].startswith("identifier")
+    assert len(page["entry"]) == 3
