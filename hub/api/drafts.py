@@ -19,12 +19,38 @@ _CREATED = frozenset({"created", "restored"})
 def draft(api: Api, body: bytes, type_name: str, id: str, owner: str) -> Draft:
     """Decode, validate and index a resource outside the transaction.
 
-    Raises InvalidResource with every issue, also of the rules that plugins brought.
+    Raises InvalidResource with every issue, also of the rules that plugins brought, and BadRequest for a
+    reference that leads nowhere.
     """
     local = references.localise(body, api.base)
     made = resources.draft(api.store, local, type=type_name, id=id, owner=owner)
+    if type_name != "Bundle":
+        _check_references(local, type_name)
     api.rules.check(type_name, made.body, {})
     return made
+
+
+def _check_references(body: bytes, type_name: str) -> None:
+    """No reference that only a transaction could resolve, and none to a contained resource that is not there
+    (ref-1, http://hl7.org/fhir/R4/references.html#Reference)."""
+    contained: set[str] | None = None
+    for link in references.references(body):
+        if link.startswith("urn:uuid:"):
+            text = "a urn:uuid reference leads to an entry of the same transaction; there is none"
+            raise _dangling("not-found", text, type_name)
+        if references.CONDITIONAL.fullmatch(link):
+            raise _dangling(
+                "not-supported", "a reference by criteria is resolved in a transaction only", type_name
+            )
+        if link.startswith("#") and link != "#":
+            contained = references.contained(body) if contained is None else contained
+            if link[1:] not in contained:
+                text = "ref-1: a reference names a contained resource that is not there"
+                raise _dangling("invariant", text, type_name)
+
+
+def _dangling(code: str, text: str, type_name: str) -> BadRequest:
+    return BadRequest(issues=[Issue(code=code, diagnostics=text, expression=type_name)])
 
 
 async def record(tx: Tx, ask: Ask, *written: Written) -> None:
@@ -87,12 +113,17 @@ async def only_match(tx: Tx, type_name: str, criteria: Parameters) -> str | None
     """
     check_criteria(criteria)
     found = await resources.resolve(tx, type_name, criteria)
+    check_single(type_name, found)
+    return found[0] if found else None
+
+
+def check_single(type_name: str, found: list[str]) -> None:
+    """PreconditionFailed when criteria match several."""
     if len(found) > 1:
         issue = Issue(
-            code="multiple-matches", diagnostics=f"the criteria match {len(found)} {type_name} resources"
+            code="multiple-matches", diagnostics=f"the criteria match more than one {type_name} resource"
         )
         raise PreconditionFailed(issues=[issue])
-    return found[0] if found else None
 
 
 def check_criteria(criteria: Parameters) -> None:

@@ -11,13 +11,29 @@ import json
 import re
 from collections.abc import Callable
 
+import msgspec
+
 _STRING = rb'"((?:[^"\\]|\\.)*)"'
 _REFERENCE = re.compile(rb'("reference"\s*:\s*)' + _STRING)
 _LINK = re.compile(rb'("(?:reference|url|uri|valueUri|valueUrl|valueOid|valueUuid)"\s*:\s*)' + _STRING)
 _NARRATIVE = re.compile(rb'((?:href|src)\s*=\s*(?:\\"|\'))([^"\'\\<>\s]+)')
 _VERSION = re.compile(r"/_history/[^/]+$")
 
+CONDITIONAL = re.compile(r"([A-Z][A-Za-z]+)\?(.+)")
+"""A reference by search criteria: its type and them."""
+
 Lookup = Callable[[str], str | None]
+
+
+class _Contained(msgspec.Struct):
+    id: str | None = None
+
+
+class _Outline(msgspec.Struct):
+    contained: list[_Contained] = []
+
+
+_outline = msgspec.json.Decoder(_Outline, strict=False).decode
 
 
 def localise(body: bytes, base: str) -> bytes:
@@ -42,6 +58,11 @@ def replace(body: bytes, lookup: Lookup) -> bytes:
 def references(body: bytes) -> list[str]:
     """The texts of all `reference` members, in their order."""
     return [_text(found[2]) for found in _REFERENCE.finditer(body)]
+
+
+def contained(body: bytes) -> set[str]:
+    """The ids of the resources inside a resource."""
+    return {one.id for one in _outline(body).contained if one.id is not None}
 
 
 def links(body: bytes) -> list[str]:

@@ -1,13 +1,13 @@
 """transaction: all entries of a Bundle take effect, or none does, http://hl7.org/fhir/R4/http.html#transaction
 
 1. Outside the transaction: read the entries, give POSTs their ids, check and index what needs no look-up.
-2. Inside: delete; find what ifNoneExist and conditional updates mean; write in a fixed order, those with
-   conditional references as soon as the references are resolved; then answer the reads.
+2. Inside: delete; find what ifNoneExist and conditional updates mean, first in the store, then among what
+   this transaction brings; write in a fixed order, those with conditional references as soon as the
+   references are resolved; see that no criteria match more than one resource now; then answer the reads.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -28,8 +28,6 @@ from hub.errors import HubError, Issue, NotSupported, PreconditionFailed
 from hub.store import resources
 from hub.store.backend import Tx
 from hub.store.resources import Draft, Written
-
-_CONDITIONAL = re.compile(r"([A-Z][A-Za-z]+)\?(.+)")
 
 
 class Plan(msgspec.Struct, kw_only=True):
@@ -136,17 +134,15 @@ def _needs_database(plan: Plan, step: Step) -> bool:
     """Whether a link of the resource leads to what only the database can tell."""
     links = references.links(step.ask.body)
     waits = references.resolver({url: url for url in plan.waits}, step.full_url)
-    return any(_CONDITIONAL.fullmatch(link) or (plan.waits and waits(link) is not None) for link in links)
+    return any(
+        references.CONDITIONAL.fullmatch(link) or (plan.waits and waits(link) is not None) for link in links
+    )
 
 
 def _draft(api: Api, plan: Plan, step: Step, found: dict[str, str]) -> Draft:
     """The resource with its links resolved; `found` adds what conditional references mean."""
     lookup = references.resolver(plan.known | found, step.full_url)
     resolved = references.replace(step.ask.body, lookup)
-    for link in references.references(resolved):
-        if link.startswith("urn:uuid:"):
-            text = "a reference names an entry that is not in the Bundle"
-            raise BadRequest(issues=[Issue(code="not-found", diagnostics=text)])
     owner = step.ask.caller.organisation
     return drafts.draft(api, resolved, step.ask.type, plan.targets[step.index], owner)
 
@@ -158,17 +154,19 @@ async def _run(api: Api, tx: Tx, outer: Plan) -> dict[int, Reply]:
     )
     replies: dict[int, Reply] = {}
     await _delete_all(tx, plan, replies)
-    await _find_all(api, tx, plan, replies)
+    missing = await _find_all(api, tx, plan, replies)
     _check_overlap(plan.targets, plan)
-    waiting = [step for step in plan.steps if step.ask.body and step.index not in replies]
-    waiting.sort(key=lambda step: (ORDER[step.ask.method], step.ask.type, plan.targets[step.index]))
-    waiting = await _write_ready(tx, plan, waiting, replies)
+    await _write_ready(tx, plan, _waiting(plan, replies), replies)
+    same = await _find_among(api, tx, plan, missing, replies)
+    _check_overlap(plan.targets, plan)
+    waiting = _waiting(plan, replies)
     while waiting:
         later = [step for step in waiting if not await _write(api, tx, plan, step, replies, last=False)]
         if len(later) == len(waiting):
             await _write(api, tx, plan, later[0], replies, last=True)
             later = later[1:]
         waiting = later
+    await _check_matches(tx, plan, missing, same, replies)
     for step in plan.steps:
         if ORDER[step.ask.method] == ORDER["GET"]:
             with _at(step):
@@ -190,36 +188,97 @@ async def _delete_all(tx: Tx, plan: Plan, replies: dict[int, Reply]) -> None:
             )
 
 
-async def _find_all(api: Api, tx: Tx, plan: Plan, replies: dict[int, Reply]) -> None:
-    """Give every conditional create and update its target."""
+def _waiting(plan: Plan, replies: dict[int, Reply]) -> list[Step]:
+    """What has a target and is still to be written, in the order in which it takes effect."""
+    found = [step for step in plan.steps if step.index in plan.targets and step.index not in replies]
+    return sorted(found, key=lambda step: (ORDER[step.ask.method], step.ask.type, plan.targets[step.index]))
+
+
+async def _find_all(api: Api, tx: Tx, plan: Plan, replies: dict[int, Reply]) -> list[Step]:
+    """What conditional creates and updates mean in the store; those that find nothing come back."""
+    missing = []
     for step in plan.steps:
-        ask = step.ask
-        if not ask.body or step.index in plan.targets:
+        if not step.ask.body or step.index in plan.targets:
             continue
         with _at(step):
-            criteria = criteria_of(ask.if_none_exist) if ask.method == "POST" else ask.query
-            found = await drafts.only_match(tx, ask.type, criteria)
-            if ask.method == "PUT":
-                target = target_of(plan.heads[step.index], found, api.new_id())
+            found = await drafts.only_match(tx, step.ask.type, _criteria(step.ask))
+            if found is None:
+                missing.append(step)
             else:
-                target = found or api.new_id()
-            stored = await resources.get(tx, ask.type, found) if found and ask.method == "POST" else None
-            if stored is not None:
-                replies[step.index] = _reply(step, drafts.existing(ask, stored))
-            plan.targets[step.index] = target
+                await _found(api, tx, plan, step, found, replies)
+    return missing
+
+
+async def _found(api: Api, tx: Tx, plan: Plan, step: Step, found: str, replies: dict[int, Reply]) -> None:
+    """A conditional update has its target; a conditional create has its answer and writes nothing."""
+    ask = step.ask
+    if ask.method == "PUT":
+        plan.targets[step.index] = target_of(plan.heads[step.index], found, api.new_id())
+    else:
+        stored = await resources.get(tx, ask.type, found)
+        assert stored is not None  # its criteria are locked
+        replies[step.index] = _reply(step, drafts.existing(ask, stored))
+    if step.full_url:
+        plan.known[step.full_url] = f"{ask.type}/{found}"
+
+
+async def _find_among(
+    api: Api, tx: Tx, plan: Plan, missing: list[Step], replies: dict[int, Reply]
+) -> dict[int, str]:
+    """The same among what this transaction wrote and will write: for each create that means what another
+    entry with the same criteria creates, that id."""
+    same: dict[int, str] = {}
+    first: dict[tuple[str, tuple[tuple[str, str], ...]], str] = {}
+    for step in missing:
+        ask = step.ask
+        with _at(step):
+            found = await drafts.only_match(tx, ask.type, _criteria(ask))
+            if found is not None:
+                await _found(api, tx, plan, step, found, replies)
+                continue
+            key = (ask.type, tuple(sorted(_criteria(ask))))
+            if ask.method == "POST" and key in first:
+                target = same[step.index] = first[key]
+            else:
+                named = ask.method == "PUT"
+                target = target_of(plan.heads[step.index], None, api.new_id()) if named else api.new_id()
+                plan.targets[step.index] = first[key] = target
             if step.full_url:
                 plan.known[step.full_url] = f"{ask.type}/{target}"
+    return same
 
 
-async def _write_ready(tx: Tx, plan: Plan, steps_: list[Step], replies: dict[int, Reply]) -> list[Step]:
-    """Write together what was drafted outside and has no condition of its own; the others come back."""
+async def _check_matches(
+    tx: Tx, plan: Plan, missing: list[Step], same: dict[int, str], replies: dict[int, Reply]
+) -> None:
+    """Criteria that found nothing match one resource at most now, and where an entry counted on another's
+    resource, that one; else nothing of the transaction takes effect."""
+    for step in missing:
+        with _at(step):
+            found = await resources.resolve(tx, step.ask.type, _criteria(step.ask))
+            drafts.check_single(step.ask.type, found)
+            target = same.get(step.index)
+            if target is None:
+                continue
+            stored = await resources.get(tx, step.ask.type, target)
+            if found != [target] or stored is None:
+                text = "an entry before it has the same criteria, and its resource does not match them"
+                raise PreconditionFailed(issues=[Issue(code="conflict", diagnostics=text)])
+            replies[step.index] = _reply(step, drafts.existing(step.ask, stored))
+
+
+def _criteria(ask: Ask) -> Parameters:
+    return criteria_of(ask.if_none_exist) if ask.method == "POST" else ask.query
+
+
+async def _write_ready(tx: Tx, plan: Plan, steps_: list[Step], replies: dict[int, Reply]) -> None:
+    """Write together what was drafted outside and has no condition of its own."""
     ready = [step for step in steps_ if step.index in plan.drafts and not _conditional_write(step.ask)]
     written = await resources.put_all(tx, [plan.drafts[step.index] for step in ready])
     if written:
         await drafts.record(tx, ready[0].ask, *written)
     for step, one in zip(ready, written, strict=True):
         replies[step.index] = _reply(step, drafts.answer(step.ask, one))
-    return [step for step in steps_ if step.index not in replies]
 
 
 def _conditional_write(ask: Ask) -> bool:
@@ -249,7 +308,7 @@ async def _conditional(tx: Tx, step: Step, *, last: bool) -> dict[str, str] | No
     """What each `Type?criteria` reference of a resource means (rule 5 of a transaction)."""
     found: dict[str, str] = {}
     for link in references.references(step.ask.body):
-        match = _CONDITIONAL.fullmatch(link)
+        match = references.CONDITIONAL.fullmatch(link)
         if match is None or link in found:
             continue
         criteria: Parameters = criteria_of(match[2])

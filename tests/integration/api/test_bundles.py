@@ -105,9 +105,9 @@ async def test_verbs_take_effect_in_their_order(client: httpx.AsyncClient) -> No
         entry("DELETE", "Patient/old"),
     )
     replies = answer.json()["entry"]
-    assert [one["response"]["status"][:3] for one in replies] == ["200", "200", "201", "201", "204"]
+    assert [one["response"]["status"][:3] for one in replies] == ["200", "200", "201", "200", "204"]
     assert replies[0]["resource"]["id"] == "new"
-    assert len(replies[1]["resource"]["entry"]) == 2
+    assert [one["resource"]["id"] for one in replies[1]["resource"]["entry"]] == ["new"]
 
 
 async def test_if_none_exist_leads_references_to_what_is_there(client: httpx.AsyncClient) -> None:
@@ -119,6 +119,70 @@ async def test_if_none_exist_leads_references_to_what_is_there(client: httpx.Asy
     replies = (await send(client, *bundle, Prefer="return=representation")).json()["entry"]
     assert [one["response"]["status"] for one in replies] == ["200 OK", "201 Created"]
     assert replies[1]["resource"]["subject"]["reference"] == f"Patient/{there}"
+
+
+async def test_one_criterion_twice_in_a_transaction_makes_one(client: httpx.AsyncClient) -> None:
+    bundle = (
+        entry("POST", "Patient", patient(), f"{URN}1", ifNoneExist=f"identifier={SYSTEM}|1"),
+        entry("POST", "Patient", patient(active=True), f"{URN}2", ifNoneExist=f"identifier={SYSTEM}|1"),
+        entry("POST", "Condition", condition(f"{URN}2"), f"{URN}3"),
+    )
+    for status in ("201", "200"):
+        replies = (await send(client, *bundle, Prefer="return=representation")).json()["entry"]
+        assert [one["response"]["status"][:3] for one in replies] == [status, "200", "201"]
+        assert replies[1]["resource"] == replies[0]["resource"]
+        assert replies[2]["resource"]["subject"]["reference"] == f"Patient/{replies[0]['resource']['id']}"
+    assert len((await client.get("/fhir/Patient")).json()["entry"]) == 1
+
+
+async def test_a_condition_means_what_another_entry_brings(client: httpx.AsyncClient) -> None:
+    plain = entry("POST", "Patient", patient())
+    answer = await send(
+        client,
+        entry("POST", "Condition", condition(f"{URN}1")),
+        entry("POST", "Patient", patient(), f"{URN}1", ifNoneExist=f"identifier={SYSTEM}|1"),
+        plain,
+        Prefer="return=representation",
+    )
+    replies = answer.json()["entry"]
+    assert [one["response"]["status"][:3] for one in replies] == ["201", "200", "201"], answer.text
+    assert replies[1]["resource"] == replies[2]["resource"]
+    assert replies[0]["resource"]["subject"]["reference"] == f"Patient/{replies[2]['resource']['id']}"
+
+
+async def test_criteria_that_the_transaction_itself_makes_ambiguous_undo_it(
+    client: httpx.AsyncClient,
+) -> None:
+    once, other = f"identifier={SYSTEM}|1", f"_lastUpdated=gt2000&identifier={SYSTEM}|1"
+    two = {"identifier": [{"system": SYSTEM, "value": value} for value in ("1", "2")]}
+    cases: list[tuple[int, *tuple[dict[str, Any], ...]]] = [
+        (412, entry("POST", "Patient", patient(), ifNoneExist=once),
+         entry("POST", "Patient", patient() | two, ifNoneExist=f"identifier={SYSTEM}|2")),
+        (412, entry("POST", "Patient", patient(), ifNoneExist=other),
+         entry("POST", "Patient", patient(), ifNoneExist=once)),
+        (412, entry("POST", "Patient", patient("3"), ifNoneExist=once),
+         entry("POST", "Patient", patient("4"), ifNoneExist=once)),
+        (412, entry("POST", "Patient", patient("5"), ifNoneExist=once),
+         entry("PUT", f"Patient?{once}", patient()), entry("PUT", f"Patient?{other}", patient())),
+        (400, entry("PUT", "Patient/x", patient(id="x")), entry("PUT", f"Patient?{once}", patient())),
+    ]  # fmt: skip
+    for status, *entries in cases:
+        answer = await send(client, *entries)
+        assert answer.status_code == status, (entries, answer.text)
+        assert issue(answer)["expression"][0].startswith("Bundle.entry[")
+        assert "entry" not in (await client.get("/fhir/Patient")).json()
+
+
+async def test_an_entry_of_a_batch_stands_alone(client: httpx.AsyncClient) -> None:
+    answer = await send(
+        client,
+        entry("POST", "Patient", patient(), f"{URN}1"),
+        entry("POST", "Condition", condition(f"{URN}1")),
+        type="batch",
+    )
+    statuses = [one["response"]["status"][:3] for one in answer.json()["entry"]]
+    assert statuses == ["201", "400"]
+    assert "entry" not in (await client.get("/fhir/Condition")).json()
 
 
 async def test_conditional_references_find_old_and_new(client: httpx.AsyncClient) -> None:

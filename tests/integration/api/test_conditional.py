@@ -45,6 +45,7 @@ async def test_several_matches_are_412(client: httpx.AsyncClient) -> None:
     ]
     assert [one.status_code for one in answers] == [412] * 3
     assert {issue(one)["code"] for one in answers} == {"multiple-matches"}
+    assert all("more than one Patient" in issue(one)["diagnostics"] for one in answers)
 
 
 async def test_conditional_update_creates_then_updates(client: httpx.AsyncClient) -> None:
@@ -72,5 +73,7 @@ async def test_a_condition_needs_criteria(client: httpx.AsyncClient) -> None:
         await client.put("/fhir/Patient", json=patient("1")),
         await client.delete("/fhir/Patient?_format=json"),
         await client.delete("/fhir/Patient?nonsense=1"),
+        await client.delete("/fhir/Patient?identifier="),
+        await client.delete("/fhir/Patient?identifier=&active=true"),
     ):
         assert answer.status_code == 400 and issue(answer)

@@ -229,3 +229,42 @@ async def test_every_request_leaves_an_audit_row(client: httpx.AsyncClient, hub:
         ("read", "Patient/nobody", 404, "api"),
     }
     assert "secret" not in str(await audit.trail(hub.store))
+
+
+@pytest.mark.parametrize(
+    ("reference", "code"),
+    [
+        ("urn:uuid:05efabf0-4be2-4561-91ce-51548425acb9", "not-found"),
+        ("Patient?identifier=urn:x|1", "not-supported"),
+        ("#nobody", "invariant"),
+    ],
+)
+async def test_a_reference_that_leads_nowhere_is_400(
+    client: httpx.AsyncClient, reference: str, code: str
+) -> None:
+    body = {"resourceType": "Condition", "subject": {"reference": reference}}
+    answers = [
+        await client.post("/fhir/Condition", json=body),
+        await client.put("/fhir/Condition/c", json=body | {"id": "c"}),
+        await client.put("/fhir/Condition?identifier=urn:x|1", json=body),
+    ]
+    assert [one.status_code for one in answers] == [400] * 3
+    assert {issue(one)["code"] for one in answers} == {code}
+    assert "entry" not in (await client.get("/fhir/Condition")).json()
+
+
+async def test_references_inside_a_resource_are_its_own(client: httpx.AsyncClient) -> None:
+    link = {"other": {"reference": "#"}, "type": "seealso"}
+    contained = {
+        "resourceType": "Condition",
+        "contained": [{"resourceType": "Patient", "id": "p", "link": [link]}],
+        "subject": {"reference": "#p"},
+    }
+    assert (await client.post("/fhir/Condition", json=contained)).status_code == 201
+    urn = "urn:uuid:05efabf0-4be2-4561-91ce-51548425acb9"
+    entries = [
+        {"fullUrl": urn, "resource": {"resourceType": "Patient"}},
+        {"fullUrl": urn[:-1] + "8", "resource": contained | {"subject": {"reference": urn}}},
+    ]
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
+    assert (await client.post("/fhir/Bundle", json=bundle)).status_code == 201
