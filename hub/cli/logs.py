@@ -22,6 +22,8 @@ _KNOWN = frozenset(vars(logging.LogRecord("", 0, "", 0, "", None, None))) | {
     "color_message",
 }
 _QUERY = re.compile(r"\?[^\s\"]*")
+_CARD = re.compile(r"(?<!\d)[1-9]\d{5}(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:[012]\d|3[01])\d{3}[\dXx](?!\w)")
+"""An identity number (GB 11643), wherever it got in: a client may use one as an id in a path."""
 _PLAIN = re.compile(r"[\w./:@+-]+")
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
@@ -38,7 +40,7 @@ class Lines(logging.Formatter):
         )
         text = record.getMessage().replace("\n", " ")
         error = f" {self.formatException(record.exc_info)}" if record.exc_info else ""
-        return f"{head} {text}{extra}{error}"
+        return f"{head} {_CARD.sub('***', f'{text}{extra}{error}')}"
 
     def formatException(self, ei: ExcInfo) -> str:  # noqa: N802
         """`error=KeyError at=hub/api/read.py:12,...`: where it passed, not what it held."""
@@ -69,7 +71,7 @@ def configure(level: str = "INFO") -> None:
     root = logging.getLogger()
     root.handlers[:] = [lines]
     root.setLevel(level)
-    for name in ("httpx", "httpcore", "asyncio"):
+    for name in ("httpx", "httpcore", "asyncio", "alembic.runtime.plugins"):
         logging.getLogger(name).setLevel("WARNING")
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)

@@ -10,6 +10,7 @@ from typing import Any
 
 from hub import plugins
 from hub.cli import logs, show
+from hub.cli.commands import NotReachable
 from hub.errors import Misconfigured
 
 
@@ -32,7 +33,10 @@ def simulate(
 
 async def _run(simulator: Any, host: str, port: int, scene: str, given: dict[str, Any], as_json: bool) -> int:
     stop = _interrupted()
-    address = await simulator.start(host, port)
+    try:
+        address = await simulator.start(host, port)
+    except OSError as error:
+        raise Misconfigured(f"--listen: {host}:{port} cannot be used ({error.strerror or error})") from None
     try:
         show.one({"kind": simulator.kind, "address": address}, as_json=as_json)
         if scene:
@@ -40,6 +44,8 @@ async def _run(simulator: Any, host: str, port: int, scene: str, given: dict[str
                 result = await simulator.act(scene, **given)
             except (ValueError, TypeError) as error:
                 raise Misconfigured(str(error)) from error
+            except (OSError, EOFError) as error:
+                raise NotReachable(f"{scene}: nobody answers: {error or type(error).__name__}") from error
             print(json.dumps({"scene": scene, "result": result}, default=str, ensure_ascii=False))
         else:
             await stop.wait()
