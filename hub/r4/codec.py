@@ -14,6 +14,7 @@ import msgspec
 from hub.errors import InvalidResource, Issue
 from hub.r4 import definitions, structs
 from hub.r4.issues import collect, unreadable
+from hub.r4.primitives import LONGEST
 
 _BROKEN = (msgspec.MsgspecError, ValueError, RecursionError, ArithmeticError)
 # each begins with one literal byte, which the regex engine looks for at the speed of memchr
@@ -144,8 +145,20 @@ def _duplicated(body: bytes) -> bool:
 
 
 def _suspicious(body: bytes) -> bool:
-    """Signs of what structs cannot see: an empty object, escaped control characters, a whole number `-0`."""
-    return bool(_EMPTY(body) or _CONTROL(body) or _MINUS_ZERO(body))
+    """Signs of what structs cannot see: an empty object, escaped control characters, a whole number `-0`, a
+    string without end."""
+    return bool(_EMPTY(body) or _CONTROL(body) or _MINUS_ZERO(body)) or (
+        len(body) > LONGEST and _endless(jiter.from_json(body))
+    )
+
+
+def _endless(value: Any) -> bool:
+    """Whether any string in it is longer than a FHIR string may be."""
+    if isinstance(value, str):
+        return len(value) > LONGEST
+    if isinstance(value, list):
+        return any(map(_endless, value))
+    return isinstance(value, dict) and any(map(_endless, value.values()))
 
 
 def _second_look(body: bytes, name: str, resource: Any, strict_keys: bool) -> Any:

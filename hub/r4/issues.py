@@ -15,7 +15,7 @@ from typing import Any
 from hub.errors import Issue
 from hub.r4 import definitions
 from hub.r4.definitions import Element
-from hub.r4.primitives import EXAMPLES, INTEGERS, PATTERNS, STRINGS, UNSAFE
+from hub.r4.primitives import BOUNDED, EXAMPLES, INTEGERS, LONGEST, PATTERNS, STRINGS, UNSAFE
 from hub.r4.structs import field_names, target_type
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -280,6 +280,8 @@ def _primitive_problem(value: Any, kind: str) -> str:
         return ""
     if not value:
         return "a string must not be empty"
+    if len(value) > LONGEST and kind in BOUNDED:
+        return f"a {kind} must not have more than {LONGEST} characters"
     if UNSAFE.search(value):
         return "a string must not contain control characters"
     if _SURROGATE.search(value):

@@ -54,5 +54,11 @@ INTEGERS: dict[str, tuple[int, int]] = {
 STRINGS = frozenset({"string", "markdown", "xhtml", *PATTERNS})
 """Types written as JSON strings."""
 
+LONGEST = 1024 * 1024
+"""Characters that a FHIR string may have (http://hl7.org/fhir/R4/datatypes.html#string)."""
+
+BOUNDED = frozenset({"string", "markdown", "code"})
+"""Types whose length that limits; base64Binary and xhtml are none of them."""
+
 UNSAFE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 """Control characters that no FHIR string may contain."""

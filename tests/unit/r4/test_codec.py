@@ -126,3 +126,17 @@ def test_hostile_bytes_are_invalid_and_nothing_worse(body: bytes) -> None:
 def test_importing_loads_no_definitions() -> None:
     code = "import hub.r4.structs as s, hub.r4; assert not s._structs"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_string_has_an_end() -> None:
+    longest = "患" * (1024 * 1024)
+    body: dict[str, Any] = {"resourceType": "DocumentReference", "status": "current"}
+    body["content"] = [{"attachment": {"title": "x", "data": "AAAA" * 300_000}}]
+    r4.decode(json.dumps(body | {"description": longest}).encode())
+    body["content"][0]["attachment"]["title"] = longest + "x"
+    with pytest.raises(InvalidResource) as caught:
+        r4.decode(json.dumps(body, ensure_ascii=False).encode())
+    assert [one.expression for one in caught.value.issues] == [
+        "DocumentReference.content[0].attachment.title"
+    ]
+    assert longest not in str(caught.value)
