@@ -12,10 +12,12 @@ from typing import Any
 
 import msgspec
 
+from hub import r4
 from hub.audit import Audit
 from hub.channels import Channel
 from hub.conversations import Conversations
 from hub.errors import HubError, InvalidMessage, Issue, Retryable
+from hub.mapping import Change
 from hub.messages import Message, Outcome
 from hub.metrics import Metrics
 from hub.store import Store, inbox, leases, outbox
@@ -23,7 +25,8 @@ from hub.store.audit import record
 from hub.store.backend import Tx
 from hub.store.inbox import Held, Kept
 from hub.store.outbox import Row
-from hub.store.resources import get, put_all
+from hub.store.resources import Draft, draft, get, put_all
+from hub.store.search import resolve
 from hub.understanding import LONG, Elsewhere, Source, Understanding, Understood
 
 log = logging.getLogger("hub.pipeline")
@@ -171,6 +174,7 @@ class Pipeline:
         for one in found.fallbacks:
             if tx.memory.get((one.type, one.id)) is None and await get(tx, one.type, one.id) is None:
                 drafts.append(one)
+        drafts += [await self._changed(tx, channel, one, found) for one in found.changes]
         if drafts:
             await put_all(tx, drafts, message=seq)
             target = f"message/{seq}"
@@ -184,6 +188,33 @@ class Pipeline:
             )
         if found.unmapped:
             await inbox.queue_codes(tx, seq, found.unmapped)
+
+    async def _changed(self, tx: Tx, channel: Channel, change: Change, found: Understood) -> Draft:
+        """The one stored resource that a change names, with its new elements; never a guess."""
+        ids = await resolve(tx, change.type, change.criteria)
+        stored = await get(tx, change.type, ids[0]) if len(ids) == 1 else None
+        if stored is None:
+            how_many = "several are" if ids else "none is"
+            text = f"{change.where}: expected one stored {change.type} of this number, {how_many}"
+            raise InvalidMessage(text, expression=change.where)
+        before = r4.tree(stored.body)
+        tree = {**before, **change.content}
+        meta = {key: value for key, value in before.get("meta", {}).items() if key in ("profile", "security")}
+        tags = [*before.get("meta", {}).get("tag", ()), *change.content.get("meta", {}).get("tag", ())]
+        tree["meta"] = {**meta, "tag": [tag for n, tag in enumerate(tags) if tag not in tags[:n]]}
+        if not tags:
+            del tree["meta"]["tag"]
+        if not tree["meta"]:
+            del tree["meta"]
+        return draft(
+            self.store,
+            r4.untree(tree),
+            type=change.type,
+            id=stored.id,
+            owner=channel.name,
+            event_time=found.event_time,
+            mapping=found.mapping,
+        )
 
     async def map_received(self, channel: Channel, seq: int) -> None:
         """Map one message of the backlog."""

@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from hub.errors import HubError, Issue, NotSupported
-from hub.mapping import Context, Mappings
+from hub.mapping import Change, Context, Mappings
 from hub.mapping import Mapping as Document
 from hub.messages import Message, OutcomeCode
 from hub.store.resources import Draft, draft
@@ -38,12 +38,15 @@ OLDEST = 1
 class Understood(msgspec.Struct, kw_only=True):
     """A message after mapping and validation, ready to be stored; or why it cannot be.
 
-    `fallbacks` are stored only where nothing is known under their id yet.
+    `fallbacks` are stored only where nothing is known under their id yet; `changes` are elements for
+    resources that are stored already, and `event_time` is when the message says it happened.
     """
 
     state: OutcomeCode
     drafts: Sequence[Draft] = ()
     fallbacks: Sequence[Draft] = ()
+    changes: Sequence[Change] = ()
+    event_time: int = 0
     issues: Sequence[Issue] = ()
     facts: dict[str, Any] = msgspec.field(default_factory=dict)
     mapping: bytes = b""
@@ -152,6 +155,8 @@ class Understanding:
             state="accepted",
             drafts=drafts,
             fallbacks=fallbacks,
+            changes=mapped.changes,
+            event_time=mapped.event_time,
             issues=issues,
             facts=mapped.facts,
             mapping=mapped.mapping_hash,

@@ -5,10 +5,11 @@ mapped = mappings.for_kind("hl7v2", "OMP^O09").map(body, Context(system=..., hub
 """
 
 from hub.mapping.library import Mapped, Mapping, Mappings, Rendered, load
-from hub.mapping.runtime import BASE, Context, MappedResource, resource_id
+from hub.mapping.runtime import BASE, Change, Context, MappedResource, resource_id
 
 __all__ = [
     "BASE",
+    "Change",
     "Context",
     "Mapped",
     "MappedResource",

@@ -169,6 +169,10 @@ def _compare_mapped(expected: dict[str, Any], mapped: Mapped) -> Iterator[str]:
                 f"{tree['resourceType']}: no valid R4: {issue.expression} {issue.diagnostics}"
                 for issue in error.issues
             )
+    changes = [
+        {"type": one.type, "find": dict(one.criteria), "content": one.content} for one in mapped.changes
+    ]
+    yield from compare(expected.get("changes", []), _plain(changes), "changes")
     wanted = expected.get("resources", [])
     yield from compare(_renamed(wanted, resources), resources, "resources")
     yield from compare(expected.get("facts", {}), _plain(mapped.facts), "facts")

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from hub.mapping import readers, runtime
+from hub.mapping import directives, readers, runtime
 from hub.mapping.document import Document, Fields, Items, Node, Scalar, describe
 from hub.mapping.idle import without_idle
 from hub.mapping.known import expressions, known_parts
@@ -21,7 +21,7 @@ from hub.mapping.values import Values
 from hub.mapping.writing import Made
 from hub.r4.definitions import is_type
 
-_RESOURCE_KEYS = frozenset(["$as", "$when", "$for", "$let", "$id", "$system", "$existing"])
+_RESOURCE_KEYS = frozenset(["$as", "$when", "$for", "$let", "$id", "$system", "$existing", "$find"])
 _GROUP_KEYS = frozenset(["$as", "$when", "$for", "$let", "resources"])
 
 Build = Callable[[Any, dict[str, Any], runtime.Run], Any]
@@ -168,6 +168,7 @@ class _Compiler(Values):
         def write() -> None:
             self.emit(f"if {variable} is not None:")
             self.depth += 1
+            self.emit("R.tags = []")
             self.body(item, type_name, variable, inner)
             self.depth -= 1
 
@@ -176,8 +177,14 @@ class _Compiler(Values):
     def loop(self, item: Fields, scope: Scope) -> None:
         type_name = self.type_name(item)
         inner = self.open_loop(item, scope)
+        self.emit("R.tags = []")
         self.bindings(item.entries.get("$let"), inner)
         conditional = self.open_when(item, inner)
+        if item.text("$existing") == "change":
+            self.change(item, type_name, inner)
+            self.depth -= conditional
+            self.close_loop(item)
+            return
         variable = self.name("id")
         self.assign_id(item, type_name, variable, inner)
         name, before = item.text("$as"), dict(self.ids)
@@ -220,19 +227,42 @@ class _Compiler(Values):
     def body(self, item: Fields, type_name: str, variable: str, scope: Scope) -> None:
         keep = item.text("$existing", "replace")
         if keep not in ("replace", "keep"):
-            item.entries["$existing"].fail("keep or replace", f"{keep!r}")
-        slots = Slot(type_name).children()
-        self.emit("R.tags = []")
+            item.entries["$existing"].fail("keep or replace; change only beside $for", f"{keep!r}")
         children: list[tuple[str, Made]] = [("id", Made(variable))]
+        self.elements(item, type_name, children, scope)
+        content = self.dictionary([("resourceType", Made(repr(type_name))), *children])
+        name = item.text("$as")
+        self.emit(f"R.add({type_name!r}, {variable}, {content}, {name!r}, {keep == 'keep'})")
+
+    def change(self, item: Fields, type_name: str, scope: Scope) -> None:
+        """`$existing: change`: elements for the one stored resource that `$find` finds."""
+        find = item.entries.get("$find")
+        if not isinstance(find, Fields) or "$id" in item.entries:
+            item.fail("$find: search parameters with expressions, and no $id, beside $existing: change")
+        criteria = [
+            (key, directives.reference(self, node, scope))
+            if isinstance(node, Fields)
+            else (key, self.leaf(node, JSON, scope))
+            for key, node in find.entries.items()
+        ]
+        texts = [node.expression or "" for node in find.entries.values() if isinstance(node, Scalar)]
+        where = self.constant(scope.position(" | ".join(texts)))
+        children: list[tuple[str, Made]] = []
+        self.elements(item, type_name, children, scope)
+        content = self.dictionary(children)
+        self.emit(
+            f"R.change({type_name!r}, {where}, {self.literal(criteria)}, {content}, {item.text('$as')!r})"
+        )
+
+    def elements(self, item: Fields, type_name: str, children: list[tuple[str, Made]], scope: Scope) -> None:
+        """The elements of a resource, added to `children`."""
+        slots = Slot(type_name).children()
         for key, value in item.entries.items():
             if key == "resourceType" or key in _RESOURCE_KEYS:
                 continue
             if any("%built" in text for text in expressions(value)):
                 self.emit(f"E['built'] = [{self.dictionary(children)}]")
             children.append((key, self.child(key, value, slots, type_name, scope)))
-        content = self.dictionary([("resourceType", Made(repr(type_name))), *children])
-        name = item.text("$as")
-        self.emit(f"R.add({type_name!r}, {variable}, {content}, {name!r}, {keep == 'keep'})")
 
 
 def _fact(run: runtime.Run, key: str, items: list[Any]) -> None:

@@ -26,7 +26,7 @@ def translated(values: Values, node: Fields, slot: Slot, scope: Scope) -> Made:
     value_node = node.entries["$value"]
     if "$translate" not in node.entries:
         value = values.leaf(value_node, slot, scope)
-        return defaulted(values, node, value, slot)
+        return defaulted(values, node, value, slot, scope)
     if slot.fhir and slot.type != "Coding":
         node.fail(f"a {slot.type}", "$translate, which yields a Coding (for a bare code write $code)")
     value = values.leaf(value_node, JSON, scope)
@@ -37,7 +37,7 @@ def translated(values: Values, node: Fields, slot: Slot, scope: Scope) -> Made:
         if key in node.entries
     )
     values.emit(f"{variable} = R.coding({where}, {node.text('$translate')!r}, {value.code}{more})")
-    return defaulted(values, node, Made(variable, True, True), slot)
+    return defaulted(values, node, Made(variable, True, True), slot, scope)
 
 
 def code(values: Values, node: Fields, slot: Slot, scope: Scope) -> Made:
@@ -51,16 +51,23 @@ def code(values: Values, node: Fields, slot: Slot, scope: Scope) -> Made:
     if "$system" in node.entries:
         system = f", {values.leaf(node.entries['$system'], JSON, scope).code}"
     values.emit(f"{variable} = R.code({where}, {node.text('$translate')!r}, {value.code}{system})")
-    return defaulted(values, node, Made(variable, True, True), slot)
+    return defaulted(values, node, Made(variable, True, True), slot, scope)
 
 
-def defaulted(values: Values, node: Fields, made: Made, slot: Slot) -> Made:
+def defaulted(values: Values, node: Fields, made: Made, slot: Slot, scope: Scope) -> Made:
     if "$default" not in node.entries:
         return made
     default = node.entries["$default"]
-    if not isinstance(default, Scalar) or default.expression is not None:
-        default.fail("a constant", describe(default))
+    if not isinstance(default, Scalar):
+        default.fail("a constant or an expression", describe(default))
     variable = values.name()
+    if default.expression is not None:
+        values.emit(f"{variable} = {made.code}")
+        values.emit(f"if {variable} is None:")
+        values.depth += 1
+        values.emit(f"{variable} = {values.leaf(default, slot, scope).code}")
+        values.depth -= 1
+        return Made(variable, True, made.data)
     values.emit(f"{variable} = {values.constant_leaf(default, slot)} if {made.code} is None else {made.code}")
     return Made(variable, False, made.data)
 

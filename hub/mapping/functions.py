@@ -224,15 +224,15 @@ def _holds(condition: Sequence[Any]) -> bool:
     return any(text_of(item) is not False for item in condition)
 
 
-def _refuse(condition: Sequence[Any], env: Any, reason: Sequence[Any]) -> list[Any]:
+def _refuse(condition: Sequence[Any], env: Any, *arguments: Sequence[Any]) -> list[Any]:
     if _holds(condition):
-        env[RUN].refuse(str(text_of(reason[0])))
+        env[RUN].refuse(*(str(text_of(argument[0])) for argument in arguments))
     return []
 
 
-def _warn(condition: Sequence[Any], env: Any, tag: Sequence[Any], text: Sequence[Any]) -> list[Any]:
+def _warn(condition: Sequence[Any], env: Any, *arguments: Sequence[Any]) -> list[Any]:
     if _holds(condition):
-        env[RUN].warn(str(text_of(tag[0])), str(text_of(text[0])))
+        env[RUN].warn(*(str(text_of(argument[0])) for argument in arguments))
     return []
 
 

@@ -18,7 +18,7 @@ from hub.mapping.charset import decode
 from hub.mapping.compiler import Compiled, compile_document
 from hub.mapping.document import Document, Fields, Items, Node, Scalar, read_document
 from hub.mapping.known import unknown_parts
-from hub.mapping.runtime import BASE, Context, MappedResource, Run, encode
+from hub.mapping.runtime import BASE, Change, Context, MappedResource, Run, encode
 from hub.terminology.maps import ConceptMap, read_map
 
 SHARED = "shared"
@@ -35,6 +35,7 @@ class Mapped(msgspec.Struct, kw_only=True):
 
     facts       kept by the conversation          event_time  microseconds since the epoch, 0 if unknown
     unmapped    (concept map, system, code)       issues      warnings; errors are raised instead
+    changes     new elements for resources that are stored already
     """
 
     resources: list[MappedResource]
@@ -44,6 +45,7 @@ class Mapped(msgspec.Struct, kw_only=True):
     kind: str
     unmapped: list[tuple[str, str, str]]
     mapping_hash: bytes
+    changes: list[Change] = []
 
 
 class Rendered(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,6 +132,7 @@ class Mapping:
             kind=tree.kind if isinstance(tree, hl7v2.Hl7Message) else next(iter(self.kinds), self.name),
             unmapped=run.unmapped,
             mapping_hash=self.hash,
+            changes=run.changes,
         )
         run.env.clear()
         if isinstance(tree, hl7v2.Hl7Message) and tree is not source:

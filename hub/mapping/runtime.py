@@ -28,6 +28,9 @@ encode = msgspec.json.Encoder(decimal_format="number").encode
 
 _NUMBER = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?([eE][+-]?\d+)?", re.ASCII)
 
+_CHOICES = re.compile(r"[,$\\]")
+"""What a search value must escape (http://hl7.org/fhir/R4/search.html#escaping)."""
+
 NULL = msgspec.Raw(b"null")
 """A null that is meant to be sent."""
 
@@ -59,6 +62,19 @@ class MappedResource(msgspec.Struct, frozen=True):
     body: bytes
     name: str = ""
     keep: bool = False
+
+
+class Change(msgspec.Struct, frozen=True):
+    """New elements for a stored resource (`$existing: change`): the one that the search `criteria` find.
+
+    `content` replaces elements of it; `where` is the position in the message that names it.
+    """
+
+    type: str
+    criteria: tuple[tuple[str, str], ...]
+    content: dict[str, Any]
+    where: str
+    name: str = ""
 
 
 @lru_cache(maxsize=8192)
@@ -130,6 +146,7 @@ class Run:
         self.unmapped: list[tuple[str, str, str]] = []
         self.tags: list[str] = []
         self.resources: list[MappedResource] = []
+        self.changes: list[Change] = []
         self.seen: dict[tuple[str, str], MappedResource] = {}
         self.event_time: Any = None
         self.ids: dict[tuple[str, str, str], str] = {}
@@ -144,16 +161,18 @@ class Run:
             raise Misconfigured(f"{self.name}: expected the concept map {name!r} beside it, found none")
         return found
 
-    def warn(self, tag: str, diagnostics: str, code: str = "value") -> None:
+    def warn(self, tag: str, diagnostics: str, place: str = "", *, code: str = "value") -> None:
         """Report something that does not stop the message; the tag travels with the resource."""
-        text = f"{self.where}: {diagnostics}"
-        self.issues.append(Issue(severity="warning", code=code, diagnostics=text, expression=self.where))
+        where = place or self.where
+        text = f"{where}: {diagnostics}"
+        self.issues.append(Issue(severity="warning", code=code, diagnostics=text, expression=where))
         if tag and tag not in self.tags:
             self.tags.append(tag)
 
-    def refuse(self, reason: str) -> NoReturn:
+    def refuse(self, reason: str, place: str = "") -> NoReturn:
         """Raise InvalidMessage for what a mapping will not guess."""
-        raise InvalidMessage(f"{self.where}: {reason}", expression=self.where)
+        where = place or self.where
+        raise InvalidMessage(f"{where}: {reason}", expression=where)
 
     def id(self, type_name: str, where: str, candidates: Sequence[Any], system: str | None = None) -> str:
         """The id by the first candidate that identifies something; raises InvalidMessage if none does."""
@@ -180,11 +199,7 @@ class Run:
     def add(self, type_name: str, id: str, content: dict[str, Any], name: str, keep: bool) -> None:
         """A finished resource. The same one twice is one; a different one under the same id is reported."""
         if self.tags:
-            system = f"{self.base}/CodeSystem/data-quality"
-            meta = dict(content.get("meta") or {})
-            meta["tag"] = [*meta.get("tag", ()), *({"system": system, "code": tag} for tag in self.tags)]
-            content = {"resourceType": type_name, "id": id, **content, "meta": meta}
-            self.tags = []
+            content = {"resourceType": type_name, "id": id, **content, **self.tagged(content)}
         made = MappedResource(type_name, id, encode(content), name, keep)
         before = self.seen.get((type_name, id))
         if before is None:
@@ -195,8 +210,29 @@ class Run:
             self.warn(
                 "",
                 f"the message says two different things of one {type_name}; the first one counts",
-                "conflict",
+                code="conflict",
             )
+
+    def change(
+        self, type_name: str, where: str, criteria: dict[str, Any], content: dict[str, Any], name: str
+    ) -> None:
+        """New elements for the one stored resource that the search criteria find."""
+        missing = [key for key, value in criteria.items() if value is None or value == ""]
+        if missing:
+            self.where = where
+            self.refuse(f"expected what finds the {type_name}: {', '.join(missing)}")
+        found = tuple((key, _CHOICES.sub(r"\\\g<0>", str(value))) for key, value in criteria.items())
+        self.changes.append(Change(type_name, found, {**content, **self.tagged(content)}, where, name))
+
+    def tagged(self, content: dict[str, Any]) -> dict[str, Any]:
+        """The meta of a resource with the tags of its warnings, if there are any."""
+        if not self.tags:
+            return {}
+        system = f"{self.base}/CodeSystem/data-quality"
+        meta = dict(content.get("meta") or {})
+        meta["tag"] = [*meta.get("tag", ()), *({"system": system, "code": tag} for tag in self.tags)]
+        self.tags = []
+        return {"meta": meta}
 
     def coding(
         self, where: str, map_name: str, value: Any, system: Any = None, display: Any = None
@@ -234,7 +270,10 @@ class Run:
             self.unmapped.append((map_name, system, code))
         self.where = where
         what = "is mapped inexactly by" if known else "is not in"
-        self.warn("unmapped-code", f"the code {what} the concept map {map_name}{kept}", "code-invalid")
+        of = f" of {system}" if system else ""
+        self.warn(
+            "unmapped-code", f"the code{of} {what} the concept map {map_name}{kept}", code="code-invalid"
+        )
 
     def identifier(self, where: str, check: str, content: dict[str, Any] | None) -> dict[str, Any] | None:
         """An Identifier after its check; a failed one stays, with a warning on the resource."""
