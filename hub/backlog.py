@@ -114,7 +114,7 @@ class Backlog:
             channel.wait_to_be_mapped(-1)
             self._known.discard(seq)
             if isinstance(result, Exception):
-                log.error("channel %s: message %s stays in the backlog: %r", channel.name, seq, result)
+                log.error("channel %s: message %s stays in the backlog", channel.name, seq, exc_info=result)
                 self.add(channel, seq)
         if any(isinstance(result, Exception) for result in done):
             await asyncio.sleep(1.0)
