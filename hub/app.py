@@ -22,7 +22,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from hub import channels, clock, content, conversations, mapping, plugins, timeline
-from hub.api import admin, health, outcome
+from hub.api import admin, described, health, outcome
 from hub.api.endpoint import unavailable
 from hub.api.exchange import Api
 from hub.api.routes import PREFIX, Fhir, FhirRoute
@@ -371,8 +371,11 @@ def create_app(
         version=version("sanyi-hub"),
         lifespan=lifespan,
         redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.hub = running
+    app.include_router(described.router(app))
     app.include_router(health.router(running, admin=fhir))
     if fhir:
         app.include_router(admin.router(running))

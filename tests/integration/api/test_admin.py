@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httpx
@@ -126,4 +127,9 @@ async def test_health_and_metrics(client: httpx.AsyncClient, hub: Hub) -> None:
 async def test_documentation_of_the_operators_routes(client: httpx.AsyncClient) -> None:
     paths = (await get(client, "/openapi.json"))["paths"]
     assert "/admin/messages/{id}/replay" in paths and "/health/ready" in paths
-    assert (await client.get("/docs")).status_code == 200
+    answer = await client.get("/docs")
+    assert answer.status_code == 200 and answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "POST /admin/messages/{id}/replay" in answer.text and "<code>before</code>" in answer.text
+    assert not re.findall(r"(?:https?:)?//[^\s]*|@import|url\(", answer.text), (
+        "it loads nothing from anywhere"
+    )
