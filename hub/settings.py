@@ -111,6 +111,14 @@ class Settings(BaseModel):
         return self.hub_key.get_secret_value().encode()
 
     @property
+    def key_warning(self) -> str:
+        """What to say of the built-in key, which everybody knows; empty once the hub has its own."""
+        if self.hub_key.get_secret_value() != DEVELOPMENT_KEY:
+            return ""
+        where = self.origin("hub_key")
+        return f"{where}: the built-in development key, which everybody knows; set your own, or HUB_KEY"
+
+    @property
     def folder(self) -> Path:
         """Where relative paths of the file start."""
         return self.file.parent if self.file else Path.cwd()

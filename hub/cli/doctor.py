@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from hub import settings as settings_file
 from hub.app import Hub, mapping_folders
 from hub.cli import logs, show
 from hub.cli.commands import exit_code
-from hub.cli.reach import admin, running
+from hub.cli.reach import Admin, admin, running
 from hub.errors import HubError, Misconfigured
 from hub.plugins import Plugins
 from hub.settings import Settings
@@ -50,6 +51,8 @@ async def _examine(config: Path | None) -> list[Finding]:
     except HubError as error:
         return [Finding(check="settings", ok=False, detail=str(error), code=2)]
     found.append(Finding(check="settings", ok=True, detail=str(settings.file or "defaults")))
+    warned = settings.key_warning
+    found.append(Finding(check="hub_key", ok=True, detail=f"warning: {warned}" if warned else "your own"))
     installed = plugins.load()
     found += _plugins(installed)
     found.append(await _try("channels", lambda: _channels(settings, installed)))
@@ -60,11 +63,11 @@ async def _examine(config: Path | None) -> list[Finding]:
     except HubError as error:
         found.append(Finding(check="hub", ok=False, detail=str(error), code=3))
         return found
-    found.append(Finding(check="hub", ok=True, detail=f"running at {url}" if url else "not running"))
-    found.append(await _try("database", lambda: _database(config, settings, url)))
     if url:
-        found += await _states(config)
+        found += await _running(config, settings, url)
     else:
+        found.append(Finding(check="hub", ok=True, detail="not running"))
+        found.append(await _try("database", lambda: _database(settings)))
         found.append(_port(settings))
         found += await _systems(settings, installed)
     return found
@@ -101,29 +104,41 @@ async def _mappings(settings: Settings) -> str:
     return f"{len(list(found))} documents, {len(documents)} conversations"
 
 
-async def _database(config: Path | None, settings: Settings, url: str) -> str:
-    """Through the hub that has it open, or by itself: what is wrong with a channel is another finding."""
-    if url:
-        async with admin(config) as hub:
-            await hub.get("messages/counts")
-    else:
-        await (await Hub(settings).open_store()).close()
+async def _database(settings: Settings) -> str:
+    """Opened by itself: what is wrong with a channel is another finding."""
+    await (await Hub(settings).open_store()).close()
     return settings.database_url.partition("://")[0]
 
 
-async def _states(config: Path | None) -> list[Finding]:
-    """The channels of the running hub."""
-    async with admin(config) as hub:
-        rows = (await hub.get("channels"))["channels"]
+async def _running(config: Path | None, settings: Settings, url: str) -> list[Finding]:
+    """The running hub, the database through it, which has it open, and its channels."""
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS), admin(config) as hub:
+            rows = (await hub.get("channels"))["channels"]
+            database = await _try("database", lambda: _counted(hub, settings))
+    except HubError as error:
+        return [Finding(check="hub", ok=False, detail=str(error), code=exit_code(error))]
+    except TimeoutError:
+        detail = f"{url}: no answer within {PATIENCE_SECONDS:.0f} s"
+        return [Finding(check="hub", ok=False, detail=detail, code=3)]
     return [
-        Finding(
-            check=f"channel {row['name']}",
-            ok=row["state"] in ("running", "paused"),
-            detail=f"{row['state']} {row['reason']}".strip(),
-            code=0 if row["state"] in ("running", "paused") else 1,
-        )
-        for row in rows
+        Finding(check="hub", ok=True, detail=f"running at {url}"),
+        database,
+        *(
+            Finding(
+                check=f"channel {row['name']}",
+                ok=row["state"] in ("running", "paused"),
+                detail=f"{row['state']} {row['reason']}".strip(),
+                code=0 if row["state"] in ("running", "paused") else 1,
+            )
+            for row in rows
+        ),
     ]
+
+
+async def _counted(hub: Admin, settings: Settings) -> str:
+    await hub.get("messages/counts")
+    return settings.database_url.partition("://")[0]
 
 
 def _port(settings: Settings) -> Finding:
@@ -153,8 +168,11 @@ def _check(adapter: Any) -> Callable[[], Awaitable[str]]:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await adapter.check()
-        finally:
-            await adapter.close()
+        except BaseException:
+            with contextlib.suppress(Exception):
+                await adapter.close()
+            raise
+        await adapter.close()
         return f"{adapter.kind} answers"
 
     return check
@@ -169,3 +187,5 @@ async def _try(check: str, examine: Callable[[], Awaitable[str]], *, bad: int = 
         return Finding(check=check, ok=False, detail=f"no answer within {PATIENCE_SECONDS:.0f} s", code=3)
     except (HubError, OSError) as error:
         return Finding(check=check, ok=False, detail=str(error), code=bad)
+    except Exception as error:  # of an adapter that somebody else wrote
+        return Finding(check=check, ok=False, detail=f"{type(error).__name__}: {error}", code=1)

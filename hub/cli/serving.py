@@ -55,6 +55,8 @@ async def _run(settings: Settings, listener: socket.socket, *, fhir: bool) -> in
     )
     async with app.router.lifespan_context(app):
         _spare_collections()
+        if settings.key_warning:
+            log.warning(settings.key_warning)
         where = f"http://{settings.host}:{settings.port}"
         log.info("the hub answers at %s", where, extra={"database": _masked(settings.database_url)})
         await server.serve(sockets=[listener])
@@ -85,19 +87,27 @@ class _Server(uvicorn.Server):
 
 def _listen(settings: Settings) -> socket.socket:
     """The listening socket, bound before anything is opened, so that a busy port is told at once."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((settings.host, settings.port))
-        listener.listen(512)
-        listener.setblocking(False)
+        return listen(settings.host, settings.port)
     except OSError as error:
-        listener.close()
         origin, where = settings.origin("port"), f"{settings.host}:{settings.port}"
         raise Misconfigured(
             f"{origin}: {where} cannot be used ({error.strerror}); choose another with HUB_PORT"
         ) from None
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; OSError when the address or the port cannot be used."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(512)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
     return listener
 
 

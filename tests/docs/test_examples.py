@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from hub import plugins, settings
-from hub.settings import ChannelSettings
+from hub import settings
+from hub.settings import ChannelSettings, Settings
 from tests.docs.pages import FENCED, ROOT, blocks, name, pages
+from tools import build_reference
 
 EXAMPLE = ROOT / "hub.example.toml"
 
@@ -65,7 +66,9 @@ def test_the_example_settings_load() -> None:
 def test_the_example_shows_only_keys_that_exist() -> None:
     """Also the channels that are commented out."""
     uncommented = re.sub(r"^# (?=\[|[a-z_]+ = )", "", EXAMPLE.read_text("utf-8"), flags=re.MULTILINE)
-    adapters = plugins.load().adapters
+    shown = {key for key in tomllib.loads(uncommented) if key != "channels"}
+    assert shown == {key for key, field in Settings.model_fields.items() if not field.exclude} - {"channels"}
+    adapters = build_reference.ours().adapters
     channels = tomllib.loads(uncommented)["channels"]
     assert {one["adapter"] for one in channels.values()} == set(adapters)
     for channel, table in channels.items():

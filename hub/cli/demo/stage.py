@@ -16,6 +16,7 @@ import httpx
 import uvicorn
 
 from hub import app, plugins, settings
+from hub.cli.serving import listen
 from hub.errors import HubError
 from hub.messages import json_line
 from hub.settings import Settings
@@ -115,15 +116,19 @@ async def stage(port: int = 0, *, keep: bool = True) -> AsyncIterator[Stage]:
 
 @contextlib.asynccontextmanager
 async def serving(chosen: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    """The hub behind its real HTTP server, and a client of it."""
-    config = uvicorn.Config(
-        app.create_app(chosen), host=chosen.host, port=chosen.port, log_level="warning", access_log=False
-    )
+    """The hub behind its real HTTP server, and a client of it; HubError when its port cannot be used."""
+    try:
+        listener = listen(chosen.host, chosen.port)
+    except OSError as error:
+        where = f"{chosen.host}:{chosen.port}"
+        raise HubError(f"{where} cannot be used ({error.strerror}); choose another with --port") from None
+    config = uvicorn.Config(app.create_app(chosen), log_level="warning", access_log=False)
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    running = asyncio.create_task(server.serve())
+    running = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started:
         if running.done():
+            listener.close()
             await running
             raise HubError("the hub did not start; its log says why")
         await asyncio.sleep(0.02)

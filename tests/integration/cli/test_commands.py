@@ -151,6 +151,84 @@ def test_doctor_finds_what_is_wrong(place: Place) -> None:
     assert away.returncode == 3, away.stdout
 
 
+def test_the_built_in_key_is_warned_of_in_one_line(place: Place) -> None:
+    def told(**environment: str) -> str:
+        found = json.loads(place.run("doctor", "--json", **environment).stdout)
+        (detail,) = (one["detail"] for one in found if one["check"] == "hub_key")
+        return str(detail)
+
+    assert told().startswith("warning: hub.toml: hub_key: the built-in development key")
+    assert told(HUB_KEY="a key of our own, quite long") == "your own"
+    assert end(place.serve()) == 0
+    warned = [line for line in place.log().splitlines() if "hub_key" in line]
+    assert len(warned) == 1 and " warning " in warned[0]
+    with (place.folder / "hub.toml").open("r+", encoding="utf-8") as file:
+        text = file.read()
+        file.seek(0)
+        file.write(f'hub_key = "a key of our own, quite long"\n{text}')
+    assert end(place.serve()) == 0
+    assert "hub_key" not in place.log()
+
+
+CLUMSY = """
+from hub.adapters import Adapter
+from hub.hookspecs import hookimpl
+
+class Clumsy(Adapter):
+    kind = "clumsy"
+
+    async def check(self):
+        if self.channel == "worse":
+            raise KeyError("whatever")
+
+    async def close(self):
+        raise ValueError("close() of what was never opened")
+
+@hookimpl
+def register_adapters():
+    return [Clumsy]
+"""
+
+
+def test_doctor_survives_adapters_that_fail_in_their_own_way(place: Place) -> None:
+    (place.folder / "acme_clumsy.py").write_text(CLUMSY, "utf-8")
+    about = place.folder / "acme_clumsy-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-clumsy\nVersion: 1\n", "utf-8")
+    (about / "entry_points.txt").write_text("[sanyi_hub]\nclumsy = acme_clumsy\n", "utf-8")
+    with (place.folder / "hub.toml").open("a", encoding="utf-8") as file:
+        file.write('[channels.bad]\nadapter = "clumsy"\n[channels.worse]\nadapter = "clumsy"\n')
+    ended = place.run("doctor", "--json", PYTHONPATH=str(place.folder))
+    assert ended.returncode == 1 and not ended.stderr, ended.stderr
+    bad = {one["check"]: one["detail"] for one in json.loads(ended.stdout) if not one["ok"]}
+    assert bad == {
+        "channel bad": "ValueError: close() of what was never opened",
+        "channel worse": "KeyError: 'whatever'",
+    }
+
+
+def test_doctor_blames_a_silent_hub_and_not_the_database(place: Place) -> None:
+    process = place.serve()
+    process.send_signal(signal.SIGSTOP)
+    try:
+        ended = place.run("doctor", "--json")
+    finally:
+        process.send_signal(signal.SIGCONT)
+        assert end(process) == 0
+    bad = [one["check"] for one in json.loads(ended.stdout) if not one["ok"]]
+    assert (bad, ended.returncode) == (["hub"], 3), ended.stdout
+
+
+def test_the_demo_says_that_its_port_is_taken(place: Place) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", place.port))
+        taken.listen()
+        ended = place.run("demo", "--once", "--json", "--port", str(place.port))
+    assert ended.returncode == 1 and "Traceback" not in ended.stderr
+    (line,) = ended.stderr.splitlines()
+    assert f"127.0.0.1:{place.port} cannot be used" in line and "--port" in line
+
+
 def test_doctor_asks_the_running_hub(running: Place) -> None:
     ended = running.run("doctor", "--json")
     found = {one["check"]: one["detail"] for one in json.loads(ended.stdout)}
