@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from hub import plugins
 from hub.settings import ENVIRONMENT, ChannelSettings, Settings
 from tests.docs.pages import ROOT
 from tools import build_reference
@@ -21,7 +20,7 @@ def test_the_page_says_what_the_code_says(page: str) -> None:
 
 
 def models() -> list[type[BaseModel]]:
-    return [Settings, ChannelSettings, *(one.Settings for one in plugins.load().adapters.values())]
+    return [Settings, ChannelSettings, *(one.Settings for one in build_reference.ours().adapters.values())]
 
 
 @pytest.mark.parametrize("model", models(), ids=lambda model: model.__name__)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -28,11 +29,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for name, text in FILE.findall(HOW_TO.read_text("utf-8")):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, "utf-8")
+    installed = _forgotten()  # somebody may have followed the page and installed what it makes
     sys.path.insert(0, str(folder))
     yield folder
     sys.path.remove(str(folder))
-    for name in [name for name in sys.modules if name.startswith("hub_warehouse")]:
-        del sys.modules[name]
+    _forgotten()
+    sys.modules.update(installed)
+
+
+def _forgotten() -> dict[str, ModuleType]:
+    """The modules of any such package, which are imported anew."""
+    names = [name for name in sys.modules if name.partition(".")[0] == "hub_warehouse"]
+    return {name: sys.modules.pop(name) for name in names}
 
 
 def test_the_examples_pass_the_contract(folder: Path) -> None:
