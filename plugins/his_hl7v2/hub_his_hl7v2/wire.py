@@ -245,6 +245,7 @@ _CONDITIONS: dict[str, tuple[str, str]] = {
     "invalid": ("102", "Data type error"),
     "code-invalid": ("103", "Table value not found"),
     "not-supported": ("200", "Unsupported message type"),
+    "unsupported-event": ("201", "Unsupported event code"),
     "not-found": ("204", "Unknown key identifier"),
     "conflict": ("205", "Duplicate key identifier"),
     "duplicate": ("205", "Duplicate key identifier"),
@@ -293,6 +294,7 @@ def _refusal(header: Header, code: str, outcome: Outcome) -> str:
     issues = (
         issues or list(outcome.issues) or [Issue(code=_WHY.get(outcome.code, ""), diagnostics=outcome.code)]
     )
+    issues = [_about_the_kind(issue, header) for issue in issues]
     condition = component.join((*_condition(issues[0]), "HL70357"))
     said = _escaped(issues[0].diagnostics[:80], header.separators)
     msa = f.join(("MSA", code, header.control_id, said, "", "", condition))
@@ -305,6 +307,18 @@ _WHY: dict[OutcomeCode, str] = {
     "rejected": "not-supported",
     "unavailable": "transient",
 }
+
+
+_TYPES = frozenset(("ADT", "OMP", "RDE"))
+"""MSH-9.1 that this hub understands with some events (table 0076)."""
+
+
+def _about_the_kind(issue: Issue, header: Header) -> Issue:
+    """What nobody here understands is said of MSH-9: the event where the type is known, else the type."""
+    if issue.code != "not-supported":
+        return issue
+    code = "unsupported-event" if header.type in _TYPES and header.trigger else issue.code
+    return msgspec.structs.replace(issue, code=code, expression="MSH-9")
 
 
 def _condition(issue: Issue) -> tuple[str, str]:

@@ -201,8 +201,8 @@ def test_invalid_and_what_is_said_again_of_its_duplicate() -> None:
                 issues=(Issue(code="not-supported", diagnostics="ADT^A04", expression="MSH-9"),),
             ),
             [
-                "MSA|AR|MSG1|ADT\\S\\A04|||200^Unsupported message type^HL70357",
-                "ERR|MSH^1^9^200&Unsupported message type&HL70357",
+                "MSA|AR|MSG1|ADT\\S\\A04|||201^Unsupported event code^HL70357",
+                "ERR|MSH^1^9^201&Unsupported event code&HL70357",
             ],
         ),
         (
@@ -230,6 +230,30 @@ def test_invalid_and_what_is_said_again_of_its_duplicate() -> None:
 )
 def test_refusals(outcome: Outcome, lines: list[str]) -> None:
     assert ack(outcome) == [ACK_MSH, *lines]
+
+
+@pytest.mark.parametrize(
+    ("kind", "condition"),
+    [
+        ("ADT^A17", "201&Unsupported event code"),
+        ("OMP^O99", "201&Unsupported event code"),
+        ("ORU^R01", "200&Unsupported message type"),
+        ("ADT", "200&Unsupported message type"),
+    ],
+)
+def test_what_nobody_understands_is_said_of_the_message_type(kind: str, condition: str) -> None:
+    issue = Issue(code="not-supported", diagnostics="no mapping understands it")
+    header = f"MSH|^~\\&|HIS|H1|HUB|HUB|T||{kind}|MSG1|P|2.4"
+    found = ack(Outcome(code="rejected", issues=(issue,)), header)
+    assert found[2] == f"ERR|MSH^1^9^{condition}&HL70357"
+
+
+@pytest.mark.parametrize(
+    ("code", "number"), [("required", "101"), ("value", "102"), ("code-invalid", "103"), ("structure", "100")]
+)
+def test_the_condition_follows_from_the_kind_of_finding(code: str, number: str) -> None:
+    issue = Issue(code=code, diagnostics="x", expression="FT1-11.1, FT1-12.1")
+    assert ack(Outcome(code="invalid", issues=(issue,)))[2].startswith(f"ERR|FT1^1^11^{number}&")
 
 
 def test_in_the_sender_s_separators_and_charset() -> None:
