@@ -15,7 +15,7 @@ from hub.mapping import Mapping, Mappings, check, hl7v2
 
 
 def run(config: Path | None, name: str, source: Path, system: str) -> int:
-    """Map one file and print the Bundle it becomes, or, outwards, the message."""
+    """Map one file and print the Bundle it becomes, or, outwards, the message; 1 if it is no valid R4."""
     settings = settings_file.load(config)
     try:
         body = source.read_bytes()
@@ -24,7 +24,7 @@ def run(config: Path | None, name: str, source: Path, system: str) -> int:
     document = _document(mapping.load(mapping_folders(settings)), name, body)
     found = check.run(document, source, system=system or document.document.folder)
     print(msgspec.json.format(r4.untree(found), indent=2).decode())
-    return 0
+    return int(check.is_faulty(found))
 
 
 def test(config: Path | None, names: list[str], *, as_json: bool) -> int:

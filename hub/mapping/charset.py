@@ -50,6 +50,10 @@ def decode(body: bytes, declared: str = "") -> Decoded:
     name = declared.strip().upper()
     codec = CODECS.get(name, "")
     warning = "" if codec or not name else f"charset {declared.strip()!r} is not known here; it was guessed"
+    if codec == "gb18030" and not body.isascii() and (utf8 := _utf_8(body)):
+        return Decoded(
+            utf8, "utf-8", f"the bytes are UTF-8, not {declared.strip()} as declared; read as UTF-8"
+        )
     if codec:
         try:
             return Decoded(body.decode(codec), codec)
@@ -68,3 +72,17 @@ def decode(body: bytes, declared: str = "") -> Decoded:
         else "neither UTF-8 nor GB18030"
     )
     raise InvalidMessage(f"byte offset {last.start}: {what}", expression=f"byte {last.start}")
+
+
+def _utf_8(body: bytes) -> str:
+    """The text, if it is UTF-8 beyond doubt: two or more Chinese characters (three bytes each), few others.
+
+    Chance makes short GB18030 texts valid UTF-8, too, but of two-byte characters (Greek, Cyrillic, Arabic).
+    """
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        return ""
+    others = [letter for letter in text if letter > "\x7f"]
+    chinese = sum("\u4e00" <= letter <= "\u9fff" for letter in others)
+    return text if chinese > 1 and 2 * chinese > len(others) else ""

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from hub.errors import HubError, InvalidMessage, Misconfigured
+from hub.errors import HubError, InvalidMessage, InvalidResource, Issue, Misconfigured
 from hub.mapping.coverage import unread
 from hub.mapping.library import Mapped, Mapping, Mappings, load, read_json
 from hub.mapping.runtime import BASE, Context
@@ -47,17 +47,22 @@ def run(
 ) -> dict[str, Any]:
     """The Bundle a file becomes, or the message an outbound mapping makes of a resource.
 
-    The Bundle's last entry is an OperationOutcome with warnings and unread fields. Raises InvalidMessage.
+    The Bundle's last entry is an OperationOutcome with what is no valid R4 (severity error), warnings and
+    unread fields. Raises InvalidMessage, or InvalidResource for an outbound resource.
     """
     body = file.read_bytes()
     context = _context(variables if variables is not None else _variables(_beside(file, "context")), system)
     if mapping.document.direction == "out":
-        found: dict[str, Any] = read_json(mapping.render(read_json(body), context).body)
+        rendered = mapping.render(read_json(body), context)
+        if faults := list(_faults_of_message(mapping, rendered.body)):
+            raise InvalidResource(issues=faults)
+        found: dict[str, Any] = read_json(rendered.body)
         return found
     mapped = mapping.map(body, context)
     resources = [read_json(one.body) for one in mapped.resources]
     entries = [{"fullUrl": f"{BASE}/{one['resourceType']}/{one['id']}", "resource": one} for one in resources]
-    outcome = _outcome(mapped, unread(mapping, body, context))
+    faults = [fault for one in mapped.resources for fault in _faults(one.body, one.type)]
+    outcome = _outcome(mapped, unread(mapping, body, context), faults)
     return {
         "resourceType": "Bundle",
         "type": "collection",
@@ -65,8 +70,36 @@ def run(
     }
 
 
-def _outcome(mapped: Mapped, lost: Sequence[str]) -> dict[str, Any] | None:
+def is_faulty(found: dict[str, Any]) -> bool:
+    """Whether what `run` found holds an error."""
+    last = found["entry"][-1]["resource"] if found.get("type") == "collection" and found["entry"] else {}
+    return any(issue.get("severity") == "error" for issue in last.get("issue", ()))
+
+
+def _faults(body: bytes, type_name: str | None = None) -> Iterator[Issue]:
+    """What the store would refuse a resource for."""
+    try:
+        decode(body, type_name)
+    except HubError as error:
+        yield from error.issues
+
+
+def _faults_of_message(mapping: Mapping, body: bytes) -> Iterator[Issue]:
+    """The same of an outbound message that is a resource."""
+    if mapping.document.format == "fhir":
+        yield from _faults(body)
+
+
+def _outcome(mapped: Mapped, lost: Sequence[str], faults: Sequence[Issue]) -> dict[str, Any] | None:
     issues = [
+        {
+            "severity": "error",
+            "code": fault.code,
+            "diagnostics": f"no valid R4: {fault.expression} {fault.diagnostics}",
+        }
+        for fault in faults
+    ]
+    issues += [
         {"severity": issue.severity, "code": issue.code, "diagnostics": issue.diagnostics}
         for issue in mapped.issues
     ]
@@ -142,6 +175,8 @@ def _differences(mapping: Mapping, sample: Path) -> Iterator[str]:
     try:
         if mapping.document.direction == "out":
             rendered = mapping.render(read_json(sample.read_bytes()), context)
+            for issue in _faults_of_message(mapping, rendered.body):
+                yield f"message: no valid R4: {issue.expression} {issue.diagnostics}"
             yield from compare(expected, read_json(rendered.body), "message")
             return
         mapped = mapping.map(sample.read_bytes(), context)
@@ -162,13 +197,8 @@ def _compare_mapped(expected: dict[str, Any], mapped: Mapped) -> Iterator[str]:
         expected = {"resources": [entry["resource"] for entry in expected.get("entry", ())]}
     resources = [read_json(one.body) for one in mapped.resources]
     for one, tree in zip(mapped.resources, resources, strict=True):
-        try:
-            decode(one.body, one.type)
-        except HubError as error:
-            yield from (
-                f"{tree['resourceType']}: no valid R4: {issue.expression} {issue.diagnostics}"
-                for issue in error.issues
-            )
+        for issue in _faults(one.body, one.type):
+            yield f"{tree['resourceType']}: no valid R4: {issue.expression} {issue.diagnostics}"
     changes = [
         {"type": one.type, "find": dict(one.criteria), "content": one.content} for one in mapped.changes
     ]
@@ -282,4 +312,4 @@ def _context(variables: dict[str, Any], system: str) -> Context:
     )
 
 
-__all__ = ["Result", "compare", "run", "samples_of", "test", "test_mapping"]
+__all__ = ["Result", "compare", "is_faulty", "run", "samples_of", "test", "test_mapping"]

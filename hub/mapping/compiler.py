@@ -17,11 +17,10 @@ from hub.mapping.idle import without_idle
 from hub.mapping.known import expressions, known_parts
 from hub.mapping.scope import Scope
 from hub.mapping.shape import JSON, Slot
-from hub.mapping.values import Values
+from hub.mapping.values import RESOURCE_KEYS, Values
 from hub.mapping.writing import Made
 from hub.r4.definitions import is_type
 
-_RESOURCE_KEYS = frozenset(["$as", "$when", "$for", "$let", "$id", "$system", "$existing", "$find"])
 _GROUP_KEYS = frozenset(["$as", "$when", "$for", "$let", "resources"])
 
 Build = Callable[[Any, dict[str, Any], runtime.Run], Any]
@@ -213,10 +212,9 @@ class _Compiler(Values):
             if not isinstance(candidate, Scalar):
                 candidate.fail("an expression", describe(candidate))
             if candidate.expression is None:
-                codes.append(repr(candidate.text))
-            else:
-                self.where(candidate, scope)
-                codes.append(self.expressions.one(candidate, scope).code)
+                candidate.fail("an expression: a constant would be the id of every one", describe(candidate))
+            self.where(candidate, scope)
+            codes.append(self.expressions.one(candidate, scope).code)
             texts.append(candidate.text.removeprefix("= "))
         system = ""
         if "$system" in item.entries:
@@ -258,7 +256,7 @@ class _Compiler(Values):
         """The elements of a resource, added to `children`."""
         slots = Slot(type_name).children()
         for key, value in item.entries.items():
-            if key == "resourceType" or key in _RESOURCE_KEYS:
+            if key == "resourceType" or key in RESOURCE_KEYS:
                 continue
             if any("%built" in text for text in expressions(value)):
                 self.emit(f"E['built'] = [{self.dictionary(children)}]")

@@ -7,6 +7,8 @@ Every fault raises Misconfigured with file, line, what was expected and what was
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import NoReturn
 
@@ -113,6 +115,12 @@ def describe(node: Node) -> str:
     return "a list" if isinstance(node, Items) else "a mapping"
 
 
+def nearest(word: str, known: Iterable[str]) -> str:
+    """` (perhaps 'kinds')`: the known word that somebody may have meant, if there is one."""
+    found = get_close_matches(word, known, 1)
+    return f" (perhaps {found[0]!r})" if found else ""
+
+
 def read_yaml(path: Path) -> Node:
     """The node tree of a file."""
     yaml = YAML(typ="safe", pure=True)
@@ -131,7 +139,10 @@ def read_yaml(path: Path) -> Node:
 def _convert(node: YamlNode, file: str) -> Node:
     line = node.start_mark.line + 1
     if isinstance(node, ScalarNode):
-        return Scalar(file=file, line=line, text=node.value, plain=node.style is None)
+        found = Scalar(file=file, line=line, text=node.value, plain=node.style is None)
+        if found.plain and found.text.startswith("=") and found.expression is None:
+            found.fail("`= ` before an expression; quote it if it is text", describe(found))
+        return found
     if isinstance(node, SequenceNode):
         return Items(file=file, line=line, items=[_convert(item, file) for item in node.value])
     if not isinstance(node, MappingNode):
@@ -157,7 +168,7 @@ def read_document(path: Path) -> Document:
     assert isinstance(included, Fields)
     for key, node in included.entries.items():
         if key not in TOP_LEVEL:
-            node.fail(f"one of {', '.join(sorted(TOP_LEVEL))}", f"the key {key!r}")
+            node.fail(f"one of {', '.join(sorted(TOP_LEVEL))}{nearest(key, TOP_LEVEL)}", f"the key {key!r}")
     expected = f"{path.parent.name}/{path.name.removesuffix('.yaml')}"
     if included.text("mapping") != expected:
         (included.entries.get("mapping") or included).fail(
@@ -166,6 +177,10 @@ def read_document(path: Path) -> Document:
     direction = included.text("direction", "in")
     if direction not in ("in", "out"):
         included.entries["direction"].fail("in or out", direction)
+    if direction == "in" and "kind" in included.entries and "kinds" not in included.entries:
+        included.entries["kind"].fail(
+            "kinds: the list of what it understands; kind is of what goes out", "kind"
+        )
     form = included.text("format", "json" if direction == "out" else "")
     if form not in ("hl7v2", "json", "fhir"):
         included.entries.get("format", included).fail("format: hl7v2, json or fhir", form or "nothing")

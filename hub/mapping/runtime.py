@@ -14,7 +14,8 @@ import msgspec
 
 from hub.errors import InvalidMessage, Issue, Misconfigured
 from hub.fhirpath import EvaluationError, Expression
-from hub.mapping.hl7v2_tree import Part
+from hub.mapping.hl7v2_tree import Part, atoms, position
+from hub.r4.primitives import UNSAFE
 from hub.terminology.identifiers import ID_CARD_SYSTEM, id_card_is_valid, is_placeholder, uscc_is_valid
 from hub.terminology.maps import ConceptMap
 
@@ -26,7 +27,7 @@ BASE = "https://sanyi-hub.org/fhir"
 
 encode = msgspec.json.Encoder(decimal_format="number").encode
 
-_NUMBER = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?([eE][+-]?\d+)?", re.ASCII)
+_NUMBER = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?", re.ASCII)
 
 _CHOICES = re.compile(r"[,$\\]")
 """What a search value must escape (http://hl7.org/fhir/R4/search.html#escaping)."""
@@ -169,19 +170,18 @@ class Run:
         if tag and tag not in self.tags:
             self.tags.append(tag)
 
-    def refuse(self, reason: str, place: str = "") -> NoReturn:
-        """Raise InvalidMessage for what a mapping will not guess."""
+    def refuse(self, reason: str, place: str = "", code: str = "") -> NoReturn:
+        """Raise InvalidMessage for what a mapping will not guess; `code` is one of FHIR's issue types."""
         where = place or self.where
-        raise InvalidMessage(f"{where}: {reason}", expression=where)
+        raise invalid(where, reason, code or ("value" if "-" in where else "structure"))
 
     def id(self, type_name: str, where: str, candidates: Sequence[Any], system: str | None = None) -> str:
         """The id by the first candidate that identifies something; raises InvalidMessage if none does."""
         for candidate in candidates:
             if candidate is not None and candidate != "" and not is_placeholder(str(candidate)):
                 return self._id(type_name, str(candidate), system or self.context.system)
-        raise InvalidMessage(
-            f"{self.name}: {type_name} without a usable identifier; looked for {where}", expression=where
-        )
+        text = f"{self.name}: {type_name} without a usable identifier; looked for {where}"
+        raise InvalidMessage(issues=[Issue(code="required", diagnostics=text, expression=where)])
 
     def reference(self, type_name: str, identifier: Any, system: str | None = None) -> str | None:
         """`Type/id` by business identifier, or nothing."""
@@ -201,6 +201,8 @@ class Run:
         if self.tags:
             content = {"resourceType": type_name, "id": id, **content, **self.tagged(content)}
         made = MappedResource(type_name, id, encode(content), name, keep)
+        if b"\\u00" in made.body:
+            self._look_for_control_characters()
         before = self.seen.get((type_name, id))
         if before is None:
             self.seen[type_name, id] = made
@@ -213,14 +215,25 @@ class Run:
                 code="conflict",
             )
 
+    def _look_for_control_characters(self) -> None:
+        """Raise InvalidMessage with the positions of an HL7 v2 message that no text of FHIR can hold."""
+        message = self.env["message"][0]
+        found = [
+            position(segment.id, place[:3])
+            for segment in getattr(message, "segments", ())
+            for place, raw in atoms(segment)
+            if UNSAFE.search(message.decoded(raw) or "")
+        ]
+        if found:
+            raise invalid(", ".join(found[:6]), "a text must not contain control characters")
+
     def change(
         self, type_name: str, where: str, criteria: dict[str, Any], content: dict[str, Any], name: str
     ) -> None:
         """New elements for the one stored resource that the search criteria find."""
         missing = [key for key, value in criteria.items() if value is None or value == ""]
         if missing:
-            self.where = where
-            self.refuse(f"expected what finds the {type_name}: {', '.join(missing)}")
+            raise invalid(where, f"expected what finds the {type_name}: {', '.join(missing)}", "required")
         found = tuple((key, _CHOICES.sub(r"\\\g<0>", str(value))) for key, value in criteria.items())
         self.changes.append(Change(type_name, found, {**content, **self.tagged(content)}, where, name))
 
@@ -313,7 +326,7 @@ class Run:
             return value
         found = json_number(str(value), where)
         if found != int(found):
-            raise InvalidMessage(f"{where}: expected a whole number", expression=where)
+            raise invalid(where, "expected a whole number")
         return int(found)
 
     def structure(self, where: str, value: Any) -> dict[str, Any] | None:
@@ -328,7 +341,7 @@ class Run:
             return value
         found = {"true": True, "false": False, "1": True, "0": False, "Y": True, "N": False}.get(str(value))
         if found is None:
-            raise InvalidMessage(f"{where}: expected true or false", expression=where)
+            raise invalid(where, "expected true or false")
         return found
 
 
@@ -340,14 +353,22 @@ def _coding(system: Any, code: str, display: Any) -> dict[str, Any]:
     return coding
 
 
+def invalid(where: str, what: str, code: str = "value") -> InvalidMessage:
+    """The error for something in the message that cannot be read, with its position."""
+    return InvalidMessage(issues=[Issue(code=code, diagnostics=f"{where}: {what}", expression=where)])
+
+
 def json_number(text: str, where: str) -> Decimal:
-    """The number a text spells, digits kept (`+5` is 5, `.5` is 0.5); raises InvalidMessage otherwise."""
+    """The number a text spells, digits kept (`+5` is 5, `.5` is 0.5); raises InvalidMessage otherwise.
+
+    ASCII digits with an optional sign and point, as HL7's NM: no exponent.
+    """
     text = text.strip()
     if text.isascii() and text.isdigit() and (text[0] != "0" or len(text) == 1):
         return Decimal(text)
     match = _NUMBER.fullmatch(text)
     if match is None or not (match[2] or match[3]):
-        raise InvalidMessage(f"{where}: expected a number", expression=where)
-    sign, whole, fraction, exponent = match.groups()
-    digits = (whole.lstrip("0") or "0") + (f".{fraction}" if fraction else "") + (exponent or "")
+        raise invalid(where, "expected a number: digits 0-9 with an optional sign and point")
+    sign, whole, fraction = match.groups()
+    digits = (whole.lstrip("0") or "0") + (f".{fraction}" if fraction else "")
     return Decimal(f"-{digits}" if sign == "-" else digits)

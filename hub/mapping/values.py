@@ -6,11 +6,13 @@ import re
 from decimal import Decimal
 
 from hub.mapping import directives
-from hub.mapping.document import Fields, Items, Node, Scalar, describe
+from hub.mapping.document import Fields, Items, Node, Scalar, describe, nearest
 from hub.mapping.scope import Local, Scope
 from hub.mapping.shape import INTEGERS, JSON, Slot
 from hub.mapping.writing import Made, Writer
 
+RESOURCE_KEYS = frozenset(["$as", "$when", "$for", "$let", "$id", "$system", "$existing", "$find"])
+"""Directives of a resource."""
 _NESTED_KEYS = frozenset(["$for", "$as", "$let", "$when", "$items"])
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NODE_KEYS = frozenset(
@@ -60,10 +62,10 @@ class Values(Writer):
 
     def child(self, key: str, value: Node, slots: dict[str, Slot], owner: str, scope: Scope) -> Made:
         if key.startswith("$"):
-            value.fail("a directive that belongs here", f"{key!r}")
+            value.fail(f"a directive that belongs here{nearest(key, _NODE_KEYS | RESOURCE_KEYS)}", f"{key!r}")
         slot = slots.get(key)
         if slot is None:
-            value.fail(f"an element of {owner}", f"{key!r}")
+            value.fail(f"an element of {owner}{nearest(key, slots)}", f"{key!r}")
         return self.value(value, slot, scope)
 
     def value(self, node: Node, slot: Slot, scope: Scope) -> Made:
@@ -201,7 +203,7 @@ class Values(Writer):
         for key, value in entries.items():
             if key.startswith("$"):
                 if key not in _NODE_KEYS:
-                    value.fail("a directive", f"{key!r}")
+                    value.fail(f"a directive{nearest(key, _NODE_KEYS)}", f"{key!r}")
                 continue
             if slots is not None:
                 extra.append((key, self.child(key, value, slots, slot.type, scope)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from hub.mapping.document import Document, Fields, Scalar, describe
+from hub.mapping.document import Document, Fields, Scalar, describe, nearest
 from hub.mapping.expressions import Expressions
 from hub.mapping.scope import Local, Scope
 
@@ -101,4 +101,4 @@ class Writer:
     def allowed(self, node: Fields, keys: frozenset[str], what: str) -> None:
         for key, value in node.entries.items():
             if key not in keys:
-                value.fail(what, f"{key!r}")
+                value.fail(f"{what}{nearest(key, keys)}", f"{key!r}")

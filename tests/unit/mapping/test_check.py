@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hub.mapping import check
+import pytest
+
+from hub.errors import InvalidResource
+from hub.mapping import check, load
 from hub.mapping.library import read_json
 
 DOCUMENT = """\
@@ -82,3 +85,43 @@ def test_numbers_are_compared_as_written() -> None:
     assert not list(check.compare(read_json(b"[105.00]"), read_json(b"[105.00]"), "x"))
     assert list(check.compare([1], [True], "x"))
     assert list(check.compare(["1"], [1], "x"))
+
+
+INVALID = """
+mapping: set/doc
+format: json
+resources:
+  - resourceType: Patient
+    $id: = no
+    gender: = sex
+"""
+
+
+def test_what_is_no_valid_r4_fails_in_run_and_test(tmp_path: Path) -> None:
+    folder = tmp_path / "set" / "samples"
+    folder.mkdir(parents=True)
+    (tmp_path / "set" / "doc.yaml").write_text(INVALID, encoding="utf-8")
+    (folder / "doc.json").write_text('{"no": "1", "sex": "both"}', encoding="utf-8")
+    (folder / "doc.expected.json").write_text(
+        '{"resources": [{"resourceType": "Patient", "id": "p", "gender": "both"}]}', encoding="utf-8"
+    )
+    (result,) = check.test([tmp_path])
+    assert [one.startswith("Patient: no valid R4: Patient.gender") for one in result.differences] == [True]
+    found = check.run(load([tmp_path]).named("set/doc"), folder / "doc.json")
+    (issue,) = found["entry"][-1]["resource"]["issue"]
+    assert issue["severity"] == "error" and "Patient.gender" in issue["diagnostics"]
+    assert check.is_faulty(found)
+
+
+def test_an_outbound_resource_that_is_no_valid_r4_fails_too(tmp_path: Path) -> None:
+    folder = tmp_path / "set" / "samples"
+    folder.mkdir(parents=True)
+    text = "mapping: set/doc\ndirection: out\nformat: fhir\nmessage: {resourceType: Patient, gender: = sex}\n"
+    (tmp_path / "set" / "doc.yaml").write_text(text, encoding="utf-8")
+    (folder / "doc.json").write_text('{"sex": "both"}', encoding="utf-8")
+    (folder / "doc.expected.json").write_text(
+        '{"resourceType": "Patient", "gender": "both"}', encoding="utf-8"
+    )
+    assert "message: no valid R4: Patient.gender" in check.test([tmp_path])[0].differences[0]
+    with pytest.raises(InvalidResource):
+        check.run(load([tmp_path]).named("set/doc"), folder / "doc.json")

@@ -55,7 +55,6 @@ def ask(context: Callable[..., Context]) -> Callable[[str, Any], Any]:
         ("number()", "+007", Decimal("7")),
         ("number()", ".5", Decimal("0.5")),
         ("number()", "-1.50", Decimal("-1.50")),
-        ("number()", "1e2", Decimal("1e2")),
         ("local('yyyyMMddHHmmssSSS')", "2026-02-01T01:00:00.123Z", "20260201090000123"),
         ("local('yyyy-MM-dd HH:mm:ss')", "2026-02-01", "2026-02-01 00:00:00"),
         ("pad(4, '0')", 7, "0007"),

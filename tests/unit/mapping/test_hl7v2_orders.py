@@ -226,3 +226,45 @@ def test_a_diagnosis_keeps_its_unknown_coding_system_too(send: Send) -> None:
         {"system": f"{BASE}/sid/H37050200001/code-system/OURS", "code": "A1", "display": "某病"}
     ]
     assert ("code-systems", "", "OURS") in found.unmapped
+
+
+@pytest.mark.parametrize("amount", ["1.2E2", "１２０", "1,200", "12 0", "--1", "+", "."])
+def test_an_amount_that_is_no_number_of_hl7_is_refused(send: Send, amount: str) -> None:
+    with pytest.raises(InvalidMessage, match="expected a number") as caught:
+        send("ORC|NW|O1||RX3", drug(AMLODIPINE), PRICE.replace("120.00", amount))
+    issue = caught.value.issues[0]
+    assert (issue.code, issue.expression) == ("value", "FT1-11.1")
+    assert amount == "." or amount not in issue.diagnostics
+
+
+@pytest.mark.parametrize(
+    ("numbers", "types"),
+    [
+        ("", "none"),
+        ("370502195203140019^^^CHN^NNCHN", "the types NNCHN"),
+        ("000^^^HIS^PI~1^^^HIS^测试", "the types PI, none"),
+    ],
+)
+def test_a_patient_without_a_hospital_number_says_what_was_there(
+    send: Send, numbers: str, types: str
+) -> None:
+    with pytest.raises(InvalidMessage) as caught:
+        send(start=(PID.replace("PID0003^^^HIS^PI", numbers),))
+    assert caught.value.issues[0].diagnostics == (
+        "PID-3: Patient without a usable identifier: expected a hospital number (type PI or MR) "
+        f"that is no placeholder, found {types}"
+    )
+    assert (caught.value.issues[0].code, caught.value.issues[0].expression) == ("required", "PID-3")
+
+
+@pytest.mark.parametrize("text", ["测\x01试", "测\\X01\\试"], ids=["as it is", "escaped"])
+def test_a_control_character_has_a_position(send: Send, text: str) -> None:
+    with pytest.raises(InvalidMessage) as caught:
+        send("ORC|NW|O1||RX3", drug(AMLODIPINE), start=(PID.replace("测试丙", text),))
+    issue = caught.value.issues[0]
+    assert (issue.code, issue.expression) == ("value", "PID-5.1")
+    assert issue.diagnostics == "PID-5.1: a text must not contain control characters"
+
+
+def test_control_characters_that_go_nowhere_refuse_nothing(send: Send) -> None:
+    assert send("ORC|NW|O1||RX3", drug(AMLODIPINE), "NTE|1||a\x01b").resources

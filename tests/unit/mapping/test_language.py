@@ -403,7 +403,10 @@ def test_a_mapping_sees_no_clock(write: Write, context: Make) -> None:
         ("format: xml\n", "doc.yaml:2: expected format: hl7v2, json or fhir"),
         ("format: json\nformat: json\n", "doc.yaml:3: expected every key once"),
         ("format: json\ndescription: a: b\n", "doc.yaml:3: no valid YAML"),
-        (PATIENT + "        nme: x\n", "doc.yaml:8: expected an element of Patient, found 'nme'"),
+        (
+            PATIENT + "        nme: x\n",
+            "doc.yaml:8: expected an element of Patient .perhaps 'name'., found 'nme'",
+        ),
         (PATIENT + "        active: maybe\n", "doc.yaml:8: expected true or false, found 'maybe'"),
         (PATIENT + "        active: {a: b}\n", "doc.yaml:8: expected a boolean, found a mapping"),
         (PATIENT + "        gender: [male]\n", "doc.yaml:8: expected one code, found a list"),
@@ -411,7 +414,7 @@ def test_a_mapping_sees_no_clock(write: Write, context: Make) -> None:
         (PATIENT + "        gender: = a.nofunction()\n", "doc.yaml:8: FHIRPath"),
         (
             PATIENT + "        $wen: = a\n",
-            r"doc.yaml:8: expected a directive that belongs here, found '\$wen'",
+            r"doc.yaml:8: expected a directive that belongs here .perhaps '\$when'., found '\$wen'",
         ),
         (
             PATIENT + "        managingOrganization: {$ref: nobody}\n",
@@ -424,6 +427,16 @@ def test_a_mapping_sees_no_clock(write: Write, context: Make) -> None:
         (PATIENT + "        $include: _none\n", "doc.yaml:8: expected the name of a fragment"),
         (PATIENT.replace("Patient", "Patiant"), "doc.yaml:6: expected an R4 resource type, found 'Patiant'"),
         (PATIENT.replace("        $id: = no\n", ""), r"doc.yaml:6: expected \$id"),
+        (PATIENT.replace("= no", "no"), "doc.yaml:7: expected an expression: a constant .*, found 'no'"),
+        (PATIENT + "        gender: =sex\n", "doc.yaml:8: expected `= ` before an expression; quote it"),
+        (PATIENT.replace("= no", "=no"), "doc.yaml:7: expected `= ` before an expression"),
+        (PATIENT.replace("kinds: [x]", "kind: x"), "doc.yaml:4: expected kinds: .*, found kind"),
+        (PATIENT.replace("kinds:", "kin:"), "doc.yaml:4: expected one of .*perhaps 'kind.*the key 'kin'"),
+        (PATIENT + "        gender: {$coed: = a}\n", r"doc.yaml:8: expected .*found "),
+        (
+            PATIENT + "        name: [{text: {$value: = a, $defualt: b}}]\n",
+            r"doc.yaml:8: expected a directive of \$value .perhaps '\$default'., found '\$defualt'",
+        ),
         (PATIENT.replace("Patient\n", "Patient\n        $existing: perhaps\n"), "expected keep or replace"),
     ],
 )
