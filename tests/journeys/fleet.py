@@ -85,7 +85,12 @@ class Fleet:
         }
         folder = self.folder / name
         folder.mkdir()
-        settings = {"port": port, "database_url": self.database_url, "channels": channels}
+        settings = {
+            "port": port,
+            "database_url": self.database_url,
+            "hub_key": "a key of these tests",
+            "channels": channels,
+        }
         member = self.members[name] = RunningHub(folder, settings, self.program, command)
         if command == "serve":
             code = f"H3705020{len(self.hospitals) + 1:04d}"
