@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -156,6 +156,7 @@ class DeliveryWorker:
             return await outbox.claim(tx, row, "in_flight", until, row.attempts)
 
         if await self.store.write(take):
+            row = msgspec.structs.replace(row, due=until)
             await self._unanswered(channel, row, "the hub stopped before it had the answer")
 
     async def _send(self, channel: Channel, row: Row) -> None:
@@ -244,12 +245,21 @@ class DeliveryWorker:
         async def work(tx: Tx) -> None:
             await outbox.mark(tx, row.id, "pending", due=due, error=why)
 
-        await self.store.write(work)
+        await self._if_held(row, work)
+
+    async def _if_held(self, row: Row, work: Callable[[Tx], Awaitable[object]]) -> None:
+        """Write only while this worker's claim stands: an answer another worker brought is never undone."""
+
+        async def guarded(tx: Tx) -> None:
+            if await outbox.holds(tx, row):
+                await work(tx)
+
+        await self.store.write(guarded)
 
     async def _unanswered(self, channel: Channel, row: Row, why: str) -> None:
         """Nobody knows whether it took effect."""
         if row.effect:
-            await self.store.write(lambda tx: outbox.doubt(tx, row.id, True))
+            await self._if_held(row, lambda tx: outbox.doubt(tx, row.id, True))
         if not row.effect or channel.adapter.capabilities.idempotent:
             await self._again(channel, row, why)
             return
@@ -269,7 +279,7 @@ class DeliveryWorker:
                 await self._wait_for_person(tx, row, f"outcome unknown: {why}")
             return mode
 
-        await self.store.write(work)
+        await self._if_held(row, work)
 
     async def _confirm(self, channel: Channel, row: Row) -> None:
         """Ask the adapter whether an unanswered effect took place."""
@@ -280,7 +290,7 @@ class DeliveryWorker:
 
         if not await self.store.write(take):
             return
-        row = msgspec.structs.replace(row, attempts=row.attempts + 1)
+        row = msgspec.structs.replace(row, due=lease, attempts=row.attempts + 1)
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 found = await channel.adapter.confirm(delivery_of(row))
@@ -301,15 +311,12 @@ class DeliveryWorker:
                 due = tx.now + self._pause(channel, row.attempts)
                 await outbox.mark(tx, row.id, "unknown", due=due, error=found.why if found else row.error)
 
-        await self.store.write(work)
+        await self._if_held(row, work)
 
     async def _bury(self, row: Row, why: str) -> None:
         self.metrics.count("hub_deliveries_total", row.channel, "dead")
 
-        async def work(tx: Tx) -> None:
-            await self._wait_for_person(tx, row, why)
-
-        await self.store.write(work)
+        await self._if_held(row, lambda tx: self._wait_for_person(tx, row, why))
 
     async def _wait_for_person(self, tx: Tx, row: Row, why: str) -> None:
         log.warning("delivery %s to %s is a dead letter", row.id, row.channel)

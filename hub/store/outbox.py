@@ -127,6 +127,19 @@ _CLAIM = statement(
     .values(state=bindparam("state"), due=bindparam("due"), attempts=bindparam("attempts")),
     ["state", "due", "attempts", "which", "was", "was_due"],
 )
+_HOLDS = statement(
+    select(delivery.c.id)
+    .where(
+        and_(
+            delivery.c.id == bindparam("which"),
+            delivery.c.state == bindparam("state"),
+            delivery.c.due == bindparam("due"),
+            delivery.c.attempts == bindparam("attempts"),
+        )
+    )
+    .with_for_update(),
+    ["which", "state", "due", "attempts"],
+)
 _WRITTEN = ["number", "created", "kind", "business_id", "content_type", "headers", "mapping", "body"]
 _WRITE = statement(
     update(delivery)
@@ -247,6 +260,11 @@ async def load(reader: Reader, which: int) -> Row | None:
 async def claim(tx: Tx, row: Row, state: str, until: int, attempts: int) -> bool:
     """Take a row for this worker until `until`; False if another worker was faster."""
     return await tx.run(_CLAIM, state, until, attempts, row.id, row.state, row.due) == 1
+
+
+async def holds(tx: Tx, row: Row) -> bool:
+    """Whether this worker's claim still stands: nobody answered, or took the row over, since."""
+    return bool(await tx.rows(_HOLDS, row.id, row.state, row.due, row.attempts))
 
 
 async def number(tx: Tx, scope: str) -> int:

@@ -274,6 +274,28 @@ async def test_a_crash_between_send_and_answer_asks_before_anything_else(county:
     assert (await talks.listing(county.store))[0].facts == {"order": "5"}
 
 
+async def test_an_answer_that_came_meanwhile_is_not_undone_by_who_took_over(county: County) -> None:
+    """A worker whose lease ran out answers after all, just before the other one gives up on it."""
+    await county.task()
+    row = await county.row()
+    taken: list[Row] = []
+
+    async def take_over(tx: Tx) -> None:
+        await outbox.claim(tx, row, "in_flight", tx.now + 10**9, 1)
+        claimed = await outbox.load(tx, row.id)
+        assert claimed is not None
+        taken.append(claimed)
+
+    await county.store.write(take_over)
+    await county.worker._answered(county.channel, taken[-1], reply(order="7"))
+    assert await county.state() == "done"
+    await county.worker._unanswered(county.channel, taken[-1], "no answer")
+    await county.worker._bury(taken[-1], "too late")
+    await county.worker._again(county.channel, taken[-1], "again")
+    assert (await county.row()).state == "delivered" and await county.state() == "done"
+    assert len(await county.rows()) == 1
+
+
 async def test_misconfiguration_pauses_the_channel_and_keeps_the_delivery(county: County) -> None:
     county.target.answers = [Misconfigured("wrong password")]
     await county.worker.start(alone=True)
