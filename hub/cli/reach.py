@@ -14,7 +14,6 @@ from typing import Any
 import httpx
 
 from hub import settings as settings_file
-from hub.app import address, create_app
 from hub.cli.commands import NotReachable
 from hub.errors import Conflict, HubError, InvalidMessage, NotFound
 from hub.settings import Settings
@@ -58,6 +57,8 @@ async def admin(config: Path | None) -> AsyncIterator[Admin]:
         async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=TIMEOUT_SECONDS) as client:
             yield Admin(client)
         return
+    from hub.app import create_app  # most commands find a hub that runs, and need none of this
+
     app = create_app(settings, run_channels=False)
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app)
@@ -82,6 +83,8 @@ async def running(settings: Settings) -> str:
                 "run hub serve instead: on SQLite it delivers by itself"
             )
         return owner.url
+    from hub.app import address
+
     url = address(settings)
     return url if (await _live(url)).get("admin") else ""
 

@@ -16,7 +16,6 @@ import uvicorn
 
 from hub import security
 from hub import settings as settings_file
-from hub.app import create_app
 from hub.cli import logs
 from hub.errors import Misconfigured
 from hub.settings import Settings
@@ -40,6 +39,8 @@ def serve(config: Path | None, *, fhir: bool = True) -> int:
 
 
 async def _run(settings: Settings, listener: socket.socket, *, fhir: bool) -> int:
+    from hub.app import create_app  # settings that keep it from starting are told before this is read
+
     app = create_app(settings, fhir=fhir)
     server = _Server(
         uvicorn.Config(
