@@ -11,8 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.faults.books import Figures, compare
 from tests.faults.county import County, county
 from tests.faults.running import SERVE
@@ -51,20 +49,17 @@ def settled(scene: County) -> list[Any]:
     return list(scene.insurer.books()["settlements"])
 
 
-@pytest.mark.timeout(60)
 async def test_acknowledging_before_the_commit_is_found(tmp_path: Path) -> None:
     figures, lost = await loop(tmp_path, "eager.py", acknowledged)
     assert figures.acknowledged_lost >= len(lost) > 0
 
 
-@pytest.mark.timeout(60)
 async def test_sending_before_the_commit_is_found(tmp_path: Path) -> None:
     figures, unknown = await loop(tmp_path, "forgetful.py", settled)
     assert figures.settlements_unknown_to_the_hub >= len(unknown) > 0
     assert figures.acknowledged_lost == 0
 
 
-@pytest.mark.timeout(60)
 async def test_the_same_kill_finds_nothing_in_a_sound_hub(tmp_path: Path) -> None:
     figures, settlements = await loop(tmp_path, "standstill.py", settled)
     assert len(settlements) > 0

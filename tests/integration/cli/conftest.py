@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import logging
 import os
 import signal
 import socket
@@ -12,9 +15,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import httpx
 import pytest
+
+from hub.cli import commands
 
 
 def free_port() -> int:
@@ -25,7 +31,13 @@ def free_port() -> int:
 
 
 class Place:
-    """A folder with a `hub.toml`; `port` is the hub's, `mllp` the hospital channel's."""
+    """A folder with a `hub.toml`; `port` is the hub's, `mllp` the hospital channel's.
+
+    `within`: commands run in this process, which spares them the start of Python;
+    `serve` never does, nor a command with a PYTHONPATH of its own.
+    """
+
+    within = False
 
     def __init__(self, folder: Path, database_url: str = "") -> None:
         self.folder = folder
@@ -44,6 +56,8 @@ class Place:
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run `hub ...` to its end."""
+        if self.within and arguments[0] != "serve" and "PYTHONPATH" not in environment:
+            return self._within(*arguments, **environment)
         return subprocess.run(
             [sys.executable, "-c", "from hub.cli import main; main()", *arguments],
             cwd=self.folder,
@@ -53,6 +67,22 @@ class Place:
             timeout=60,
             check=False,
         )
+
+    def _within(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        root, out, err = logging.getLogger(), io.StringIO(), io.StringIO()
+        handlers, level = root.handlers[:], root.level
+        try:
+            with (
+                contextlib.chdir(self.folder),
+                mock.patch.dict(os.environ, self.environment | environment, clear=True),
+                contextlib.redirect_stdout(out),
+                contextlib.redirect_stderr(err),
+            ):
+                code = commands.run(list(arguments))
+        finally:
+            root.handlers[:] = handlers
+            root.setLevel(level)
+        return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
     def json(self, *arguments: str) -> Any:
         """Run it with --json; what it printed."""

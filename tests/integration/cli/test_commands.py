@@ -20,6 +20,13 @@ MESSAGE = (
 )
 
 
+@pytest.fixture
+def place(place: Place) -> Place:
+    """Its commands run in this process; in one of their own: `test_a_command_is_a_process`."""
+    place.within = True
+    return place
+
+
 def hl7(port: int, message: str = MESSAGE) -> str:
     """Send one message over MLLP; its acknowledgement."""
     with socket.create_connection(("127.0.0.1", port), 20) as connection:
@@ -36,6 +43,19 @@ def test_help_and_usage(place: Place) -> None:
         ended = place.run(*line.split())
         assert ended.returncode == 2, line
         assert ended.stderr and "Traceback" not in ended.stderr
+
+
+def test_a_command_is_a_process(place: Place) -> None:
+    place.within = False
+    assert place.run("--help").returncode == 0
+    rows = place.json("channel", "list")
+    assert [(row["name"], row["state"]) for row in rows] == [("ward", "stopped")]
+    process = place.serve()
+    assert place.json("channel", "list")[0]["state"] == "running"
+    ended = place.run("message", "show", "999")
+    assert ended.returncode == 1 and "999" in ended.stderr and "Traceback" not in ended.stderr
+    assert end(process) == 0
+    assert place.run("channel", "list", "--config", "other.toml").returncode == 2
 
 
 def test_adapters_are_listed(place: Place) -> None:
