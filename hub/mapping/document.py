@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import NoReturn
 
@@ -122,7 +123,13 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def read_yaml(path: Path) -> Node:
-    """The node tree of a file."""
+    """The node tree of a file, read once for all documents that include it."""
+    state = path.stat()
+    return _parsed(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=256)
+def _parsed(path: Path, modified: int, size: int) -> Node:
     yaml = YAML(typ="safe", pure=True)
     try:
         text = path.read_text(encoding="utf-8")
