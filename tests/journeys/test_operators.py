@@ -348,17 +348,19 @@ def test_every_simulator_runs_by_itself(place: Place, kind: str) -> None:
         command, cwd=place.folder, env=place.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     assert process.stdout is not None and process.stderr is not None
-    told = json.loads(process.stdout.readline())
-    assert told["kind"] == kind
-    if kind != "his-hl7v2":
-        port = told["address"].rpartition(":")[2]
-        taken = place.run("simulate", kind, "--listen", f"127.0.0.1:{port}")
-        assert taken.returncode == 2 and port in taken.stderr and "Traceback" not in taken.stderr
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 0
-    assert process.stderr.read() == b""
-    process.stdout.close()
-    process.stderr.close()
+    try:
+        told = json.loads(process.stdout.readline())
+        assert told["kind"] == kind
+        if kind != "his-hl7v2":
+            port = told["address"].rpartition(":")[2]
+            taken = place.run("simulate", kind, "--listen", f"127.0.0.1:{port}")
+            assert taken.returncode == 2 and port in taken.stderr and "Traceback" not in taken.stderr
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        assert process.stderr.read() == b""
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_a_simulated_hospital_plays_a_scene_to_the_hub(office: Office) -> None:
