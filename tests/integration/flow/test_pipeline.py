@@ -244,3 +244,13 @@ async def test_a_reader_goes_on_from_its_cursor_after_a_restart(store: Store) ->
         await runner.stop()
     assert asked == ["", "page-2"]
     assert list((await states(store)).values()) == ["stored"]
+
+
+def test_reading_stops_while_the_backlog_is_full() -> None:
+    his = channel(max_backlog=2)
+    his.wait_to_be_mapped(1)
+    assert his.room.is_set()
+    his.wait_to_be_mapped(1)
+    assert not his.room.is_set()
+    his.wait_to_be_mapped(-1)
+    assert his.room.is_set() and his.backlog == 1

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from hub.errors import Misconfigured
-from hub.store import open_store
+from hub.store import inbox, open_store
 from hub.store.lock import lock_path, owner_of
 
 
@@ -33,6 +33,8 @@ async def test_one_process_owns_a_file(sqlite_url: str) -> None:
 
 async def test_several_may_share_a_postgres_database(postgres_url: str) -> None:
     first, second = await open_store(postgres_url), await open_store(postgres_url)
+    await first.write(lambda tx: inbox.move_cursor(tx, "his", "page-2"))
+    assert await inbox.read_cursor(second, "his") == "page-2"
     await first.close()
     await second.close()
 
