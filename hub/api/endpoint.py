@@ -147,16 +147,17 @@ async def _reply(
     api: Api, scope: Scope, send: Send, answer: Answer, headers: list[tuple[bytes, bytes]]
 ) -> None:
     content = answer.body
-    if content and b"_pretty=true" in scope["query_string"]:
+    if content and not answer.media and b"_pretty=true" in scope["query_string"]:
         content = msgspec.json.format(content, indent=2)
     if content:
-        headers.append((b"content-type", negotiation.FHIR_JSON.encode()))
+        headers.append((b"content-type", (answer.media or negotiation.FHIR_JSON).encode()))
     if answer.status not in (204, 304):
         headers.append((b"content-length", str(len(content)).encode()))
     if answer.version:
         headers.append((b"etag", b'W/"%d"' % answer.version))
     if answer.updated:
         headers.append((b"last-modified", negotiation.http_date(answer.updated).encode()))
+    headers += [(name.encode(), value.encode()) for name, value in answer.headers]
     if answer.location:
         headers.append((b"location", f"{api.base}/{answer.location}".encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})

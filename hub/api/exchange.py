@@ -108,6 +108,8 @@ class Answer(msgspec.Struct, kw_only=True):
     version   for the ETag (0: none); `updated` for Last-Modified, microseconds (0: none)
     location  relative to the base: `Patient/1/_history/1`
     issues    warnings that go with a success
+    headers   more of them, lower-case names
+    media     of a body that is no FHIR resource and goes out as it is (`application/fhir+ndjson`)
     about     names for the audit row: of parameters, or the version
     """
 
@@ -117,6 +119,8 @@ class Answer(msgspec.Struct, kw_only=True):
     updated: int = 0
     location: str = ""
     issues: tuple[Issue, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    media: str = ""
     about: str = ""
 
 
@@ -130,3 +134,21 @@ class Interaction(msgspec.Struct, frozen=True):
     action: Action
     run: Run
     writes: bool = False
+
+
+class Offered(msgspec.Struct, frozen=True, kw_only=True):
+    """An operation of the hub's own (http://hl7.org/fhir/R4/operations.html).
+
+    url       of its OperationDefinition
+    on        the levels it can be asked at
+    types     the resource types it belongs to; empty: every type
+    reads     it changes nothing, so that GET may ask it
+    """
+
+    name: str
+    url: str
+    run: Run
+    on: frozenset[Literal["system", "type", "instance"]]
+    types: frozenset[str] = frozenset()
+    reads: bool = True
+    description: str = ""

@@ -1,6 +1,6 @@
-"""Operations that plugins register: `/fhir/{type}/${name}`, http://hl7.org/fhir/R4/operations.html
+"""Operations at the base, a type or a resource: the hub's own, then those that plugins register.
 
-Authorised and audited like the hub's own interactions.
+http://hl7.org/fhir/R4/operations.html. Authorised and audited like the hub's own interactions.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from hub import r4
-from hub.api import body
+from hub.api import body, operations
 from hub.api.exchange import Answer, Api, Ask, Interaction, Parameters
-from hub.api.outcome import BadRequest
+from hub.api.outcome import BadRequest, MethodNotAllowed
 from hub.errors import Issue, NotFound, NotSupported
 from hub.store import resources
 from hub.store.search import parse_query, search
@@ -59,10 +59,15 @@ class Context:
 
 async def operation(api: Api, ask: Ask) -> Answer:
     """200 with the resource the operation gives."""
-    found = api.operations.get((ask.type, ask.name))
+    own = operations.offered(ask.type, ask.id, ask.name)
+    if own is not None:
+        if ask.method == "GET" and not own.reads:
+            raise MethodNotAllowed(f"${ask.name} changes something: POST it", "POST")
+        return await own.run(api, ask)
+    found = api.operations.get((ask.type, ask.name)) if not ask.id else None
     if found is None:
         raise NotFound(
-            issues=[Issue(code="not-supported", diagnostics=f"no operation ${ask.name} on {ask.type}")]
+            issues=[Issue(code="not-supported", diagnostics=f"no operation ${ask.name[:64]} here")]
         )
     given = await found.run(Context(api, ask), _parameters(ask))
     return Answer(body=r4.untree(given))

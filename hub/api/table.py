@@ -24,11 +24,13 @@ from hub.errors import NotFound
 PATHS: dict[str, dict[str, Interaction]] = {
     "/metadata": {"GET": METADATA},
     "/_history": {"GET": HISTORY},
+    "/${name}": {"GET": OPERATION, "POST": OPERATION},
     "/{type}": {"GET": SEARCH, "POST": CREATE, "PUT": CONDITIONAL_UPDATE, "DELETE": CONDITIONAL_DELETE},
     "/{type}/_search": {"GET": SEARCH, "POST": SEARCH},
     "/{type}/_history": {"GET": HISTORY},
     "/{type}/${name}": {"GET": OPERATION, "POST": OPERATION},
     "/{type}/{id}": {"GET": READ, "PUT": UPDATE, "DELETE": DELETE},
+    "/{type}/{id}/${name}": {"GET": OPERATION, "POST": OPERATION},
     "/{type}/{id}/_history": {"GET": HISTORY},
     "/{type}/{id}/_history/{version}": {"GET": VREAD},
 }

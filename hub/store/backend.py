@@ -32,6 +32,27 @@ class Reader(Protocol):
         ...
 
 
+class Terms(Protocol):
+    """What a search asks of a terminology (http://hl7.org/fhir/R4/search.html#token).
+
+    Each raises NotFound for a value set or code system that is not known here, and NotSupported for one
+    that cannot be listed.
+    """
+
+    async def members(self, value_set: str) -> frozenset[tuple[str, str]]:
+        """(system, code) of every member of a value set by its canonical URL (`|version` allowed) or
+        by `ValueSet/id`."""
+        ...
+
+    async def below(self, system: str, code: str) -> frozenset[str]:
+        """The code and everything it subsumes."""
+        ...
+
+    async def above(self, system: str, code: str) -> frozenset[str]:
+        """The code and everything that subsumes it."""
+        ...
+
+
 class Tx(Reader, Protocol):
     """The transaction of one unit of work.
 

@@ -6,6 +6,7 @@ import msgspec
 
 from hub import r4
 from hub.errors import Issue, NotSupported
+from hub.store.parameters import R4, Parameters
 
 DEFAULT_COUNT = 20
 
@@ -45,6 +46,7 @@ class Query(msgspec.Struct):
     """
 
     type: str
+    known: Parameters = R4
     asked: list[Asked] = []
     ids: list[tuple[str, ...]] = []
     updated: list[tuple[str, ...]] = []
@@ -56,3 +58,8 @@ class Query(msgspec.Struct):
     cursor: str = ""
     used: list[tuple[str, str]] = []
     ignored: list[Issue] = []
+
+
+def wrong(name: str, why: str, code: str = "invalid") -> InvalidSearch:
+    """The error for one parameter; never quotes its value."""
+    return InvalidSearch(issues=[Issue(code=code, diagnostics=f"{name[:80]}: {why}", expression=name[:80])])

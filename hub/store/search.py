@@ -14,11 +14,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from hub import r4
-from hub.errors import Issue, NotSupported
 from hub.store.backend import Reader, Row, Tx
-from hub.store.compiling import condition, updated
 from hub.store.conditions import Condition, Equal, Ids, Keyed, Range, Text
+from hub.store.criteria import conditions_of
 from hub.store.drivers import ENOUGH, Driver, driven, is_first, rarest
 from hub.store.including import included
 from hub.store.keys import unpack
@@ -30,7 +28,6 @@ from hub.store.store import Store
 
 __all__ = ["Hit", "InvalidSearch", "Page", "Query", "parse_query", "resolve", "search", "search_ids"]
 
-MAX_CHAINED = 1000
 MAX_SORTED = 2000
 _CHUNKS = (64, 512)
 
@@ -81,7 +78,7 @@ class _Plan(msgspec.Struct):
 
 async def search(reader: Reader, query: Query) -> Page:
     """One page of a search. Raises InvalidSearch (400) for a cursor of another search."""
-    conditions = await _conditions(reader, query)
+    conditions = await conditions_of(reader, query, search_ids)
     if conditions is None:
         return Page([], total=0 if query.total else None)
     total = None
@@ -103,9 +100,9 @@ async def search(reader: Reader, query: Query) -> Page:
     return Page(entries, _cursor(found[-1].key) if more else None, total)
 
 
-async def search_ids(reader: Reader, query: Query, *, limit: int, recheck: bool = False) -> list[str]:
+async def search_ids(reader: Reader, query: Query, limit: int, *, recheck: bool = False) -> list[str]:
     """The ids of at most `limit` matches; `recheck` looks for each token in the body again."""
-    conditions = await _conditions(reader, query)
+    conditions = await conditions_of(reader, query, search_ids)
     if conditions is None:
         return []
     plan = await _plan(reader, query, conditions, "")
@@ -126,41 +123,6 @@ async def resolve(tx: Tx, type: str, params: Sequence[tuple[str, str]]) -> list[
 
 def _hit(type_name: str, one: _Found) -> Hit:
     return Hit(type_name, one.id, one.version, one.updated, one.body)
-
-
-async def _conditions(reader: Reader, query: Query) -> list[Condition] | None:
-    """Everything asked as conditions, chains looked up; None when nothing can match."""
-    found: list[Condition] = []
-    if query.ids:
-        ids = set(query.ids[0]).intersection(*query.ids[1:])
-        if not ids:
-            return None
-        found.append(Ids(tuple(sorted(ids))))
-    found += [updated(values, reader.zone) for values in query.updated]
-    for asked in query.asked:
-        made = await _chained(reader, asked) if asked.chain else condition(asked, reader)
-        if isinstance(made, Equal) and not made.keys:
-            return None
-        found.append(made)
-    return found
-
-
-async def _chained(reader: Reader, asked: Asked) -> Equal:
-    """A chain, from its far end: the references that lead to what matches there."""
-    keys: list[int] = []
-    for one in asked.chain:
-        ids = await search_ids(reader, Query(one.type, asked=[one.asked]), limit=MAX_CHAINED + 1)
-        keys += [r4.hash_reference(f"{one.type}/{id}") for id in ids]
-        if len(keys) > MAX_CHAINED:
-            text = f"{asked.parameter.code}: more than {MAX_CHAINED} {one.type} resources match; narrow it"
-            raise NotSupported(issues=[Issue(code="too-costly", diagnostics=text)])
-    return Equal(asked.parameter.number, padded(keys))
-
-
-def padded(keys: list[int]) -> tuple[int, ...]:
-    """Repeat the last key up to a power of two, so that few statements serve all lengths."""
-    size = 1 << max(len(keys) - 1, 0).bit_length()
-    return tuple(keys + keys[-1:] * (size - len(keys))) if keys else ()
 
 
 async def _plan(reader: Reader, query: Query, conditions: list[Condition], cursor: str) -> _Plan:

@@ -9,8 +9,9 @@ from datetime import tzinfo
 from typing import Any, TypeVar
 
 from hub.clock import Clock
-from hub.store.backend import Changed, Row, Tx
+from hub.store.backend import Changed, Row, Terms, Tx
 from hub.store.memory import Memory
+from hub.store.parameters import Parameters
 from hub.store.statements import Statement
 
 T = TypeVar("T")
@@ -24,6 +25,8 @@ class Store(ABC):
     base_url  own absolute references below it are indexed as relative ones
     changed   called inside the transaction with the resources that changed in it
     committed called after each commit, when what it wrote can be read
+    known     the search parameters there are
+    terms     terminology for `:in`, `:below` and their like; None: there is none
     commits   transactions committed so far; `writes` is how many units shared them
     """
 
@@ -35,6 +38,8 @@ class Store(ABC):
         self.memory = Memory(remember)
         self.changed: list[Changed] = []
         self.committed: list[Callable[[], None]] = []
+        self.known = Parameters()
+        self.terms: Terms | None = None
         self.commits = 0
         self.writes = 0
         self._clock = clock

@@ -7,9 +7,10 @@ from typing import Any
 
 from hub.store import Store, Tx
 from hub.store.conditions import Equal, Ids
+from hub.store.criteria import conditions_of
 from hub.store.drivers import Driver
 from hub.store.resources import put_all
-from hub.store.search import _collect, _conditions, _planned, parse_query
+from hub.store.search import _collect, _planned, parse_query, search_ids
 from tests.integration.store.samples import any_draft, identifier
 
 _FAMILIES = ["Zhao", "Qian", "Sun", "Li", "Zhou", "Müller", "Muir"]
@@ -47,7 +48,7 @@ async def test_every_driver_finds_the_same(store: Store) -> None:
     for _ in range(40):
         asked = chance.sample(_ASKED, chance.randint(1, 3))
         query = parse_query("Patient", asked)
-        conditions = await _conditions(store, query)
+        conditions = await conditions_of(store, query, search_ids)
         assert conditions is not None
         expected = None
         for place in range(-1, len(conditions)):
