@@ -46,7 +46,8 @@ class SearchParameter(msgspec.Struct, frozen=True):
 
     number      stable for ever; different for every (type, code)
     type        number, date, string, token, reference, composite, quantity, uri or special
-    components  of a composite: the types of its two parts
+    components  of a composite: the types of its two or three parts
+    sounds      a string that is compared by ear (`hub.r4.sound`)
     plan        what the extraction is generated from; None: not compiled, and `why` says the reason
     """
 
@@ -59,6 +60,7 @@ class SearchParameter(msgspec.Struct, frozen=True):
     components: tuple[str, ...] = ()
     plan: list[Any] | None = None
     why: str = ""
+    sounds: bool = False
 
 
 class Definition(msgspec.Struct, frozen=True):
@@ -104,6 +106,11 @@ _decode_definition = msgspec.json.Decoder(Definition).decode
 def is_type(name: str) -> bool:
     """Whether `name` is a concrete resource type."""
     return name in _RESOURCES
+
+
+def is_resource(name: str) -> bool:
+    """Whether `name` is a resource type, be it one of the abstract ones."""
+    return name in _RESOURCES or name in ("Resource", "DomainResource")
 
 
 _RESOURCES = frozenset(TYPES)
@@ -189,10 +196,29 @@ def codes(valueset: str) -> frozenset[str] | None:
     return None if found is None else frozenset(c for members in found.values() for c in members)
 
 
+@cache
+def _open_systems() -> dict[str, str]:
+    decoded: dict[str, str] = msgspec.json.decode((_PACK / "_systems.json").read_bytes())
+    return decoded
+
+
 def code_system(valueset: str) -> str:
-    """The one code system a listed value set draws on, or empty: what a bare `code` element implies."""
-    found = _valuesets().get(valueset.partition("|")[0])
-    return next(iter(found)) if found and len(found) == 1 else ""
+    """The one code system a value set of a required binding draws on, or empty."""
+    found = code_systems(valueset)
+    return found if isinstance(found, str) else ""
+
+
+@cache
+def code_systems(valueset: str) -> str | dict[str, str]:
+    """What a bare `code` implies: the system of its value set, or, where that draws on several, the system
+    by code; empty for a value set that is not known."""
+    url = valueset.partition("|")[0]
+    found = _valuesets().get(url)
+    if found is None:
+        return _open_systems().get(url, "")
+    if len(found) == 1:
+        return next(iter(found))
+    return {code: system for system, listed in found.items() for code in listed}
 
 
 @cache

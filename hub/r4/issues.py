@@ -16,7 +16,7 @@ from hub.errors import Issue
 from hub.r4 import definitions
 from hub.r4.definitions import Element
 from hub.r4.primitives import BOUNDED, EXAMPLES, INTEGERS, LONGEST, PATTERNS, STRINGS, UNSAFE
-from hub.r4.structs import field_names, target_type
+from hub.r4.structs import field_names, has_beside, target_type
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _COMPILED = {kind: re.compile(pattern) for kind, pattern in PATTERNS.items()}
@@ -141,8 +141,8 @@ class _Walk:
         known: set[str] = set()
         for name, element in members.items():
             fields = field_names(name, element)
-            for member, _ in fields:
-                known |= {member, "_" + member} if _primitive(element, member, name) else {member}
+            for member, type_ in fields:
+                known |= {member, "_" + member} if has_beside(kind, name, type_) else {member}
             yield from self.member(node, name, element, fields, path)
         for key in node:
             if key not in known:
@@ -252,10 +252,6 @@ class _Walk:
 
 def _is_primitive(kind: str) -> bool:
     return kind in definitions.PRIMITIVES
-
-
-def _primitive(element: Element, member: str, name: str) -> bool:
-    return any(m == member and _is_primitive(k) for m, k in field_names(name, element))
 
 
 def _json_fits(value: Any, kind: str) -> bool:

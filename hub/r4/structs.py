@@ -48,6 +48,17 @@ def field_names(name: str, element: Element) -> list[tuple[str, str]]:
     return [(name + kind[0].upper() + kind[1:], kind) for kind in element.types]
 
 
+def has_beside(path: str, name: str, kind: str) -> bool:
+    """Whether a member has another one (`_birthDate`) for id and extensions beside it: a primitive that is
+    an element. The id of an element and the url of an extension are attributes, and XHTML has neither
+    (http://hl7.org/fhir/R4/element.html#id)."""
+    if kind not in definitions.PRIMITIVES or kind == "xhtml":
+        return False
+    return not (
+        (name == "id" and not definitions.is_resource(path)) or (name == "url" and path == "Extension")
+    )
+
+
 def struct(path: str) -> type[msgspec.Struct]:
     """The struct of a resource type, data type or inner structure (`Patient.contact`), or KeyError."""
     if path not in _structs:
@@ -90,7 +101,7 @@ def _load(path: str) -> None:
             waiting += [t for t in (*element.types, "Element") if _is_struct(t) and t not in _structs]
     for name in fresh:
         for member, element in definitions.members(name).items():
-            _annotate(_structs[name].__annotations__, member, element)
+            _annotate(_structs[name].__annotations__, name, member, element)
 
 
 def _is_struct(kind: str) -> bool:
@@ -108,7 +119,7 @@ def _create(path: str) -> type[msgspec.Struct]:
             fields.append(
                 (attr, Any, _field(member if renamed is None and attr != member else None, default))
             )
-            if kind in definitions.PRIMITIVES:
+            if has_beside(path, name, kind):
                 fields.append(("_" + member, Any, _field(None, None)))
     namespace: dict[str, Any] = {"__fhir__": path}
     check = _check(path)
@@ -135,7 +146,7 @@ def _field(name: str | None, default: Any) -> Any:
     return msgspec.field(name=name, default=default)
 
 
-def _annotate(annotations: dict[str, Any], name: str, element: Element) -> None:
+def _annotate(annotations: dict[str, Any], path: str, name: str, element: Element) -> None:
     for member, kind in field_names(name, element):
         single = _value_type(kind, element)
         annotations[attribute(member)] = single
@@ -143,7 +154,7 @@ def _annotate(annotations: dict[str, Any], name: str, element: Element) -> None:
         if element.many:
             listed = list[single | None] if primitive else list[single]  # type: ignore[valid-type]
             annotations[attribute(member)] = Annotated[listed, NotEmpty]
-        if primitive:
+        if has_beside(path, name, kind):
             extra = _structs["Element"]
             annotations["_" + member] = (
                 Annotated[list[extra | None], NotEmpty] if element.many else extra  # type: ignore[valid-type]
@@ -216,9 +227,8 @@ def _required_lines(name: str, element: Element) -> list[str]:
     kind = element.types[0]
     if not element.min or kind not in definitions.PRIMITIVES:
         return []
-    return [
-        f"if self.{attribute(name)} is None and self._{name} is None: raise ValueError('{name} is missing')"
-    ]
+    beside = "" if kind == "xhtml" else f" and self._{name} is None"
+    return [f"if self.{attribute(name)} is None{beside}: raise ValueError('{name} is missing')"]
 
 
 def _member_lines(member: str, kind: str, element: Element, names: dict[str, Any]) -> list[str]:
