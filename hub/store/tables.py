@@ -8,7 +8,7 @@ rows exist, so that an update touches only those that change.
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Sequence, Table
+from sqlalchemy import Boolean, Column, Index, Sequence, Table, text
 
 from hub.store.schema import Bytes, Hash64, Key, Micros, Real, Small, String, metadata
 
@@ -118,6 +118,24 @@ index_range = Table(
 )
 """Dates in microseconds, numbers and quantities with the width of their precision."""
 
+NARROW = 86_400_000_000
+"""A day in microseconds: most dates are no wider, and are looked for by where they begin."""
+POINT = 1_000_000_000
+"""Below this a range is one of numbers, which are points as a rule."""
+WIDE = f"hi > lo AND (hi - lo > {NARROW} OR (lo > -{POINT} AND lo < {POINT}))"  # fmt: skip
+"""Ranges that may have begun long before what is asked for and still last: found by their end."""
+LASTING = "hi > lo"
+
+index_range_wide = Index(
+    "index_range_wide",
+    index_range.c.param,
+    index_range.c.hi,
+    index_range.c.lo,
+    index_range.c.pid,
+    sqlite_where=text(WIDE),
+    postgresql_where=text(WIDE),
+)
+
 index_composite = Table(
     "index_composite",
     metadata,
@@ -129,6 +147,17 @@ index_composite = Table(
     sqlite_with_rowid=False,
 )
 """A token together with a range: code and value."""
+
+index_composite_wide = Index(
+    "index_composite_wide",
+    index_composite.c.param,
+    index_composite.c.hash,
+    index_composite.c.hi,
+    index_composite.c.lo,
+    index_composite.c.pid,
+    sqlite_where=text(LASTING),
+    postgresql_where=text(LASTING),
+)
 
 audit = Table(
     "audit",
