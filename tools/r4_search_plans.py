@@ -9,6 +9,7 @@ value, `terminal` is the data type found there, `valueset` the required one of a
     ["ext", url]               keep the Extension with that url (after ["f", "extension", 1])
     ["hasext", url]            keep the node if it carries that extension
     ["first"]                  keep only the first node
+    ["root"]                   go back to the resource (components that begin with %resource)
     ["true", a, b]             token: boolean member a is true, or member b is there
 
 FHIRPath of search parameters: http://hl7.org/fhir/R4/search.html#expression
@@ -33,6 +34,7 @@ _TERMINALS = {
     "quantity": "Quantity Money Range Age Duration Count Distance SampledData",
     "number": "decimal integer positiveInt unsignedInt Range",
     "uri": "uri url canonical oid uuid",
+    "special": "Location.position",
 }
 """Type of parameter → data types it can index."""
 
@@ -50,7 +52,10 @@ def compile_plan(
     """
     allowed = frozenset(_TERMINALS[kind].split())
     plan: list[Branch] = []
-    for steps, path in _Parser(expression, resource, elements, start).parse():
+    found = _Parser(expression, resource, elements, start).parse()
+    if not found:
+        raise NotCompiled("its expression names another type (an erratum of R4)")
+    for steps, path in found:
         plan += _finish(steps, path, allowed, elements)
     if not plan:
         raise NotCompiled(f"no value of a type that {kind} parameters index")
@@ -152,6 +157,8 @@ class _Parser:
         return found
 
     def root(self, name: str) -> list[tuple[list[Any], str]]:
+        if name == "%resource":
+            return [([["root"]], self.resource)]
         if name.startswith("%"):
             raise NotCompiled(f"the variable {name}")
         if self.start:

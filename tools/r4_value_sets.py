@@ -9,8 +9,8 @@ OWN_NOTICES = {"HL7 Inc.", "HL7 International.", "This is an example set."}
 """Notices of HL7 itself, whose package is CC0; every other notice is somebody else's."""
 
 
-def codes(core: dict[str, Any], packs: dict[str, Any]) -> dict[str, dict[str, list[str]]]:
-    """Value set → system → codes, for every value set of a required binding that can be listed."""
+def required(packs: dict[str, Any]) -> list[str]:
+    """The value sets of required bindings."""
     urls = {
         element["valueset"]
         for pack in packs.values()
@@ -18,13 +18,29 @@ def codes(core: dict[str, Any], packs: dict[str, Any]) -> dict[str, dict[str, li
         for element in members.values()
         if element.get("binding") == "required" and element.get("valueset")
     }
+    return sorted(urls)
+
+
+def codes(core: dict[str, Any], packs: dict[str, Any]) -> dict[str, dict[str, list[str]]]:
+    """Value set → system → codes, for every value set of a required binding that can be listed."""
     sets = {r["url"]: r for name, r in sorted(core.items()) if name.startswith("ValueSet-")}
     systems = {r["url"]: r for name, r in sorted(core.items()) if name.startswith("CodeSystem-")}
     found = {}
-    for url in sorted(urls):
+    for url in required(packs):
         listed = expand(url, sets, systems)
         if listed:
             found[url] = {system: sorted(codes) for system, codes in sorted(listed.items())}
+    return found
+
+
+def open_systems(core: dict[str, Any], packs: dict[str, Any], listed: dict[str, Any]) -> dict[str, str]:
+    """Value set → system, for those that are not listed and draw on one system."""
+    sets = {r["url"]: r for name, r in sorted(core.items()) if name.startswith("ValueSet-")}
+    found = {}
+    for url in required(packs):
+        named = {part.get("system", "") for part in sets.get(url, {}).get("compose", {}).get("include", [])}
+        if url not in listed and len(named) == 1 and "" not in named:
+            found[url] = named.pop()
     return found
 
 

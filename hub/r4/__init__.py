@@ -15,6 +15,7 @@ from hub.r4.definitions import (
     SearchParameter,
     base_of,
     code_system,
+    code_systems,
     codes,
     codings,
     constraints,
@@ -39,12 +40,15 @@ from hub.r4.hashes import (
 )
 from hub.r4.issues import collect
 from hub.r4.ranges import MAX_MICROS, MIN_MICROS, date_range, number_range
+from hub.r4.rows import CONTAINED
 from hub.r4.rows import local as local_reference
 from hub.r4.search import Keys, keys
+from hub.r4.sound import sound
 from hub.r4.structs import resource_type, struct, target_type
 
 __all__ = [
     "COMPARTMENTS",
+    "CONTAINED",
     "DATA_TYPES",
     "MAX_MICROS",
     "MIN_MICROS",
@@ -59,6 +63,7 @@ __all__ = [
     "SearchParameter",
     "base_of",
     "code_system",
+    "code_systems",
     "codes",
     "codings",
     "collect",
@@ -86,6 +91,7 @@ __all__ = [
     "resource_type",
     "search_parameter",
     "search_parameters",
+    "sound",
     "splice",
     "struct",
     "target_type",

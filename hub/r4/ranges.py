@@ -6,8 +6,9 @@ http://hl7.org/fhir/R4/search.html#date and #number
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, tzinfo
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal
 from functools import lru_cache
+from math import inf, nextafter
 
 from hub.clock import to_micros
 
@@ -17,6 +18,8 @@ MAX_MICROS = 253_402_300_799_999_999
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = 1_000_000
+_EXACT = Context(prec=400)
+"""More digits than a double can tell apart, so that the ends are rounded only once."""
 
 
 def _micros(moment: datetime) -> int:
@@ -79,21 +82,24 @@ def _instant_range(text: str, zone: tzinfo) -> tuple[int, int]:
 
 
 def number_range(text: str) -> tuple[float, float]:
-    """(low, high) of a number in a search: half a unit of its last digit on either side.
+    """(low, high), both inclusive, of a number in a search: half a unit of its last digit on either side, the
+    upper end itself excluded. Whatever equals the number lies inside, however many digits it has.
 
     ValueError if it is no number.
 
     >>> number_range("100")
-    (99.5, 100.5)
-    >>> number_range("1e2")
-    (50.0, 150.0)
+    (99.5, 100.49999999999999)
+    >>> number_range("1e2")[0]
+    50.0
     """
     try:
-        number = Decimal(text)
+        number = _EXACT.create_decimal(text)
         exponent = number.as_tuple().exponent
         if not isinstance(exponent, int):
-            raise ValueError(text)
-        half = Decimal(5).scaleb(exponent - 1)
-        return float(number - half), float(number + half)
-    except InvalidOperation:
-        raise ValueError(text) from None
+            raise ValueError("no number")
+        half = Decimal(5).scaleb(exponent - 1, _EXACT)
+        value = float(number)
+        low, high = float(_EXACT.subtract(number, half)), float(_EXACT.add(number, half))
+    except ArithmeticError:
+        raise ValueError("no number within range") from None
+    return min(low, value), max(nextafter(high, -inf), value)

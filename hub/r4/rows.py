@@ -1,29 +1,22 @@
-"""What one value adds to the index: called by the generated extraction functions.
+"""What one token, string, reference or uri adds to the index: called by the generated extraction functions.
 
-`equal`, `text`, `ranges` and `composites` are the resource's sets of rows; `n` is the parameter's number.
+`equal` and `text` are the resource's sets of rows; `n` is the parameter's number. The texts of a token (its
+display, the text of its concept or of an identifier's type) are rows of `text` under the token's own number:
+`:text` looks there. http://hl7.org/fhir/R4/search.html#token
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import tzinfo
+from collections.abc import Mapping
 from typing import Any
 
-from hub.r4.hashes import (
-    fold,
-    hash_identifier,
-    hash_of_type,
-    hash_pair,
-    hash_reference,
-    hash_text,
-    hash_token,
-    hash_uri,
-)
-from hub.r4.ranges import MAX_MICROS, MIN_MICROS, date_range
+from hub.r4.hashes import fold, hash_identifier, hash_of_type, hash_reference, hash_token, hash_uri
+from hub.r4.sound import sound
+from hub.r4.structs import target_type
 
 Rows = set[Any]
-DateOf = Callable[[Any, tzinfo], tuple[int, int]]
-INFINITE = float("inf")
+CONTAINED = 0
+"""The parameter number under which a resource has the types of what it contains: hash_token(None, type)."""
 
 
 # -- tokens
@@ -37,35 +30,49 @@ def _token(equal: Rows, n: int, system: str | None, code: str | None) -> None:
         equal.add((n, hash_token(system, None)))
 
 
-def plain_token(equal: Rows, n: int, value: Any, system: str) -> None:
+def plain_token(equal: Rows, n: int, value: Any, system: str | Mapping[str, str]) -> None:
+    """A bare value: `system` is what its value set implies, by code where the set draws on several."""
     code = value if type(value) is str else "true" if value else "false"
-    equal.add((n, hash_token(None, code)))
-    if system:
-        equal.add((n, hash_token(system, code)))
-        equal.add((n, hash_token(system, None)))
+    implied = system if type(system) is str else system.get(code, "")  # type: ignore[union-attr]
+    _token(equal, n, implied, code)
 
 
-def coding_token(equal: Rows, n: int, value: Any) -> None:
+def coding_token(equal: Rows, text: Rows, n: int, value: Any) -> None:
     _token(equal, n, value.system, value.code)
+    if value.display is not None:
+        text.add((n, fold(value.display)))
 
 
-def codeableconcept_token(equal: Rows, n: int, value: Any) -> None:
+def codeableconcept_token(equal: Rows, text: Rows, n: int, value: Any) -> None:
     if value.coding is not None:
         for coding in value.coding:
             _token(equal, n, coding.system, coding.code)
+            if coding.display is not None:
+                text.add((n, fold(coding.display)))
+    if value.text is not None:
+        text.add((n, fold(value.text)))
 
 
-def identifier_token(equal: Rows, n: int, value: Any) -> None:
-    text = value.value
-    _token(equal, n, value.system, text)
+def identifier_token(equal: Rows, text: Rows, n: int, value: Any) -> None:
+    number = value.value
+    _token(equal, n, value.system, number)
     kind = value.type
-    if text is not None and kind is not None and kind.coding is not None:
-        for coding in kind.coding:
-            equal.add((n, hash_of_type(coding.system or "", coding.code or "", text)))
+    if kind is None:
+        return
+    if kind.text is not None:
+        text.add((n, fold(kind.text)))
+    for coding in kind.coding or ():
+        if coding.display is not None:
+            text.add((n, fold(coding.display)))
+        if number is not None:
+            equal.add((n, hash_of_type(coding.system or "", coding.code or "", number)))
 
 
-def contactpoint_token(equal: Rows, n: int, value: Any) -> None:
-    _token(equal, n, value.system, value.value)
+def contactpoint_token(equal: Rows, text: Rows, n: int, value: Any) -> None:
+    """By use, as the specification's table has it, and by system, as clients also ask."""
+    systems = {one for one in (value.use, value.system) if one is not None}
+    for system in systems or {None}:
+        _token(equal, n, system, value.value)
 
 
 # -- strings
@@ -75,15 +82,28 @@ def plain_text(text: Rows, n: int, value: str) -> None:
     text.add((n, fold(value)))
 
 
+def _name_parts(value: Any) -> list[str]:
+    lists = (value.given, value.prefix, value.suffix)
+    parts = [value.text, value.family, *(part for some in lists if some is not None for part in some)]
+    return [part for part in parts if part is not None]
+
+
 def name_text(text: Rows, n: int, value: Any) -> None:
-    for part in (value.text, value.family):
-        if part is not None:
-            text.add((n, fold(part)))
-    for parts in (value.given, value.prefix, value.suffix):
-        if parts is not None:
-            for part in parts:
-                if part is not None:
-                    text.add((n, fold(part)))
+    for part in _name_parts(value):
+        text.add((n, fold(part)))
+
+
+def plain_sound(text: Rows, n: int, value: str) -> None:
+    """The sounds of a name and of each of its words."""
+    words = sound(value)
+    text.add((n, words))
+    for word in words.split(" "):
+        text.add((n, word))
+
+
+def name_sound(text: Rows, n: int, value: Any) -> None:
+    for part in _name_parts(value):
+        plain_sound(text, n, part)
 
 
 def address_text(text: Rows, n: int, value: Any) -> None:
@@ -101,26 +121,28 @@ def address_text(text: Rows, n: int, value: Any) -> None:
 
 def local(reference: str, base: str) -> str:
     """A reference as the index keeps it: relative below our own base, without its version."""
-    if reference.startswith(base) and reference[len(base) : len(base) + 1] == "/":
+    if base and reference.startswith(base) and reference[len(base) : len(base) + 1] == "/":
         reference = reference[len(base) + 1 :]
     version = reference.find("/_history/")
     return reference if version < 0 else reference[:version]
 
 
 def points_at(value: Any, kind: str) -> bool:
-    """Whether a Reference names a resource of that type."""
+    """Whether a Reference names a resource of that type: by its path, else by its `type`."""
     reference = value.reference
-    if reference is None:
-        return bool(value.type == kind)
-    if reference.startswith(kind + "/") or f"/{kind}/" in reference:
-        return True
+    if reference is not None:
+        if reference.startswith(kind + "/"):
+            return True
+        named = target_type(reference)
+        if named:
+            return named == kind
     return bool(value.type == kind)
 
 
 def reference_key(equal: Rows, n: int, value: Any, base: str) -> None:
     reference = value.reference
-    if reference is not None and reference[0] != "#":
-        equal.add((n, hash_reference(local(reference, base))))
+    if reference is not None:  # `#x` is only kept as "something contained": its id says nothing elsewhere
+        equal.add((n, hash_reference(local(reference, base) if reference[0] != "#" else "#")))
     identifier = value.identifier
     if identifier is not None and identifier.value is not None:
         equal.add((n, hash_identifier(identifier.system or "", identifier.value)))
@@ -132,7 +154,7 @@ def canonical_key(equal: Rows, n: int, value: str, base: str) -> None:
     url, bar, _ = value.partition("|")
     if bar:
         equal.add((n, hash_reference(url)))
-    if value.startswith(base):
+    if base and value.startswith(base):
         equal.add((n, hash_reference(local(url, base))))
 
 
@@ -149,167 +171,10 @@ def uri_key(equal: Rows, text: Rows, n: int, value: str) -> None:
     text.add((n, fold(value)))
 
 
-# -- dates
-
-
-def of_date(value: str, zone: tzinfo) -> tuple[int, int]:
-    return date_range(value, zone)
-
-
-def of_period(value: Any, zone: tzinfo) -> tuple[int, int]:
-    low = MIN_MICROS if value.start is None else date_range(value.start, zone)[0]
-    high = MAX_MICROS if value.end is None else date_range(value.end, zone)[1]
-    return low, high
-
-
-def of_timing(value: Any, zone: tzinfo) -> tuple[int, int]:
-    """The outer limits of a schedule: its events and its bounds."""
-    found = [date_range(event, zone) for event in value.event or () if event is not None]
-    if value.repeat is not None and value.repeat.boundsPeriod is not None:
-        found.append(of_period(value.repeat.boundsPeriod, zone))
-    if not found:
-        return MIN_MICROS, MAX_MICROS
-    return min(low for low, _ in found), max(high for _, high in found)
-
-
-def main_date(before: int, ranges: Rows, n: int, value: Any, zone: tzinfo, of: DateOf) -> int:
-    """Adds the range, and gives the main date in seconds: the start, or the end where the start is open."""
-    low, high = of(value, zone)
-    ranges.add((n, low, high))
-    known = low if low != MIN_MICROS else high
-    return before or (0 if known == MAX_MICROS else known // 1_000_000)
-
-
-# -- numbers and quantities
-
-
-def _number(value: Any) -> float:
-    return float(bytes(value)) if not isinstance(value, int) else float(value)
-
-
-def plain_number(ranges: Rows, n: int, value: Any) -> None:
-    number = _number(value)
-    ranges.add((n, number, number))
-
-
-def range_number(ranges: Rows, n: int, value: Any) -> None:
-    ranges.add((n, *_limits(value)))
-
-
-def _limits(value: Any) -> tuple[float, float]:
-    low, high = value.low, value.high
-    return (
-        -INFINITE if low is None or low.value is None else _number(low.value),
-        INFINITE if high is None or high.value is None else _number(high.value),
-    )
-
-
-def _quantity(value: Any) -> tuple[float, float]:
-    """`<` and its like open one end."""
-    number = _number(value.value)
-    comparator = value.comparator
-    if comparator is None:
-        return number, number
-    return (-INFINITE, number) if comparator[0] == "<" else (number, INFINITE)
-
-
-def _units(
-    composites: Rows,
-    n: int,
-    system: str | None,
-    code: str | None,
-    unit: str | None,
-    span: tuple[float, float],
-) -> None:
-    if code is not None:
-        composites.add((n, hash_token(None, code), *span))
-        if system:
-            composites.add((n, hash_token(system, code), *span))
-    if unit is not None and unit != code:
-        composites.add((n, hash_token(None, unit), *span))
-
-
-def plain_quantity(ranges: Rows, composites: Rows, n: int, value: Any) -> None:
-    if value.value is not None:
-        span = _quantity(value)
-        ranges.add((n, *span))
-        _units(composites, n, value.system, value.code, value.unit, span)
-
-
-def money_quantity(ranges: Rows, composites: Rows, n: int, value: Any) -> None:
-    if value.value is not None:
-        number = _number(value.value)
-        ranges.add((n, number, number))
-        _units(composites, n, "urn:iso:std:iso:4217", value.currency, None, (number, number))
-
-
-def range_quantity(ranges: Rows, composites: Rows, n: int, value: Any) -> None:
-    span = _limits(value)
-    ranges.add((n, *span))
-    one = value.low or value.high
-    if one is not None:
-        _units(composites, n, one.system, one.code, one.unit, span)
-
-
-def sampled_quantity(ranges: Rows, composites: Rows, n: int, value: Any) -> None:
-    if value.lowerLimit is not None or value.upperLimit is not None:
-        low = -INFINITE if value.lowerLimit is None else _number(value.lowerLimit)
-        high = INFINITE if value.upperLimit is None else _number(value.upperLimit)
-        ranges.add((n, low, high))
-        _units(composites, n, value.origin.system, value.origin.code, value.origin.unit, (low, high))
-
-
-# -- composites
-
-
-def component_token(found: Rows, value: Any, kind: str) -> None:
-    """The keys of a coded value as a part of a composite."""
-    rows: Rows = set()
-    if kind == "CodeableConcept":
-        codeableconcept_token(rows, 0, value)
-    elif kind == "Coding":
-        coding_token(rows, 0, value)
-    elif kind == "Identifier":
-        identifier_token(rows, 0, value)
-    else:
-        plain_token(rows, 0, value, "")
-    found |= {key for _, key in rows}
-
-
-def component_reference(found: Rows, value: Any, base: str) -> None:
-    rows: Rows = set()
-    reference_key(rows, 0, value, base)
-    found |= {key for _, key in rows}
-
-
-def component_string(found: Rows, value: str) -> None:
-    found.add(hash_text(fold(value)))
-
-
-def component_quantity(found: Rows, value: Any, kind: str) -> None:
-    """(key of the unit, low, high); unit 0: any."""
-    ranges: Rows = set()
-    composites: Rows = set()
-    (range_quantity if kind == "Range" else plain_quantity)(ranges, composites, 0, value)
-    found |= {(0, low, high) for _, low, high in ranges} | {row[1:] for row in composites}
-
-
-def component_date(found: Rows, value: Any, zone: tzinfo, of: DateOf) -> None:
-    found.add((0, *of(value, zone)))
-
-
-def pairs(composites: Rows, n: int, first: Rows, second: Rows) -> None:
-    """Two keys: (n, hash_pair, 0, 0)."""
-    for one in first:
-        for two in second:
-            composites.add((n, hash_pair(one, two), 0.0, 0.0))
-
-
-def spans(composites: Rows, n: int, first: Rows, second: Rows) -> None:
-    """A key and a range: (n, key, low, high), and with its unit (n, hash_pair(key, unit), low, high)."""
-    for one in first:
-        for unit, low, high in second:
-            composites.add((n, one if unit == 0 else hash_pair(one, unit), low, high))
+def contains(equal: Rows, value: list[Any]) -> None:
+    """The types of the contained resources."""
+    for one in value:
+        equal.add((CONTAINED, hash_token(None, type(one).__fhir__)))
 
 
 def has_extension(value: Any, url: str) -> bool:
@@ -320,12 +185,8 @@ FUNCTIONS: dict[str, Any] = {
     f.__name__: f
     for f in (
         plain_token, coding_token, codeableconcept_token, identifier_token, contactpoint_token,
-        plain_text, name_text, address_text,
-        reference_key, canonical_key, resource_key, uri_key, points_at, has_extension,
-        of_date, of_period, of_timing, main_date,
-        plain_number, range_number, plain_quantity, money_quantity, range_quantity, sampled_quantity,
-        component_token, component_reference, component_string, component_quantity, component_date,
-        pairs, spans,
+        plain_text, name_text, address_text, plain_sound, name_sound,
+        reference_key, canonical_key, resource_key, uri_key, points_at, has_extension, contains,
     )
 }  # fmt: skip
 """What the generated functions may call, by name."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from hub.r4 import definitions, rows
+from hub.r4 import definitions, parts, rows, spans
 from hub.r4.definitions import SearchParameter
 from hub.r4.structs import attribute
 
@@ -24,9 +24,11 @@ class Keys(msgspec.Struct, gc=False):
     """Everything the index knows of one resource. The first number of each row is a parameter's.
 
     equal       (parameter, key): tokens, references, uris (hub.r4.hash_*)
-    text        (parameter, folded text): strings, and uris for `:below`
+                and (CONTAINED, type) for contained resources
+    text        (parameter, folded text): strings, uris for `:below`, texts of tokens for `:text`
     ranges      (parameter, low, high), both ends inclusive: dates in microseconds UTC; numbers and quantities
-                as they are (`number_range` gives the width of a search value)
+                as they are (`number_range` gives the width of a search value); positions as (latitude,
+                longitude) in degrees
     composites  (parameter, key, low, high): quantities by unit, and composite parameters
     present     parameters that have a value (for `:missing`)
     date        the type's main date in seconds UTC; 0 if there is none
@@ -67,12 +69,14 @@ def source_of(type_name: str) -> tuple[str, dict[str, Any]]:
         if parameter.plan is None:
             continue
         if parameter.type == "composite":
-            for group in parameter.plan:
-                root.at(group[0]).composites.append((parameter, group[1], group[2]))
+            for steps, *components in parameter.plan:
+                root.at(steps).composites.append((parameter, components))
         else:
             for steps, kind, valueset in parameter.plan:
-                root.at(steps).values.append((parameter, kind, definitions.code_system(valueset)))
+                root.at(steps).values.append((parameter, kind, valueset))
     writer = _Writer(type_name, main)
+    if "contained" in definitions.members(type_name):
+        writer.add(1, "if o.contained is not None: contains(E, o.contained)")
     writer.node(root, "o", 1)
     return writer.text(), writer.names
 
@@ -82,7 +86,7 @@ class _Node:
 
     def __init__(self) -> None:
         self.values: list[tuple[SearchParameter, str, str]] = []
-        self.composites: list[tuple[SearchParameter, list[Any], list[Any]]] = []
+        self.composites: list[tuple[SearchParameter, list[Any]]] = []
         self.steps: dict[tuple[Any, ...], _Node] = {}
 
     def at(self, steps: list[Any]) -> _Node:
@@ -98,7 +102,9 @@ class _Writer:
     def __init__(self, type_name: str, main: str) -> None:
         self.type_name, self.main, self.count = type_name, main, 0
         self.lines: list[str] = []
-        self.names: dict[str, Any] = {"Keys": Keys, **rows.FUNCTIONS}
+        self.names: dict[str, Any] = {
+            "Keys": Keys, **rows.FUNCTIONS, **spans.FUNCTIONS, **parts.FUNCTIONS,
+        }  # fmt: skip
 
     def text(self) -> str:
         head = [
@@ -117,15 +123,19 @@ class _Writer:
         return f"v{self.count}"
 
     def node(self, node: _Node, name: str, depth: int) -> None:
-        for parameter, kind, system in node.values:
-            self.value(parameter, kind, system, name, depth)
-        for parameter, first, second in node.composites:
-            self.composite(parameter, first, second, name, depth)
+        for parameter, kind, valueset in node.values:
+            self.value(parameter, kind, self.system(kind, valueset), name, depth)
+        known: dict[str, str] = {}
+        for parameter, components in node.composites:
+            self.composite(parameter, components, known, name, depth)
         for step, child in node.steps.items():
             self.step(step, child, name, depth)
 
     def step(self, step: tuple[Any, ...], child: _Node, name: str, depth: int) -> None:
         kind = step[0]
+        if kind == "root":
+            self.node(child, "o", depth)
+            return
         if kind == "f":
             inner = self.fresh()
             self.add(depth, f"{inner} = {name}.{attribute(step[1])}")
@@ -165,47 +175,64 @@ class _Writer:
         for line in _value_lines(parameter, kind, system, name):
             self.add(depth, line)
 
+    def system(self, kind: str, valueset: str) -> str:
+        """What a bare code of that value set implies, as Python text: a system, or systems by code."""
+        found = definitions.code_systems(valueset) if kind == "code" else ""
+        if isinstance(found, str):
+            return repr(found)
+        name = f"systems{len(self.names)}"
+        self.names[name] = found
+        return name
+
     def composite(
-        self, parameter: SearchParameter, first: list[Any], second: list[Any], name: str, depth: int
+        self, parameter: SearchParameter, plans: list[Any], known: dict[str, str], name: str, depth: int
     ) -> None:
-        """Keys of the first component times keys or ranges of the second."""
-        number, (left, right) = parameter.number, parameter.components
-        one, two = self.fresh(), self.fresh()
-        self.add(depth, f"{one}, {two} = set(), set()")
-        for plan, kind, target in ((first, left, one), (second, right, two)):
-            tree = _Node()
-            for steps, terminal, _ in plan:
-                tree.at(steps).values.append((SearchParameter(0, target, "@" + kind, ""), terminal, ""))
-            inner = _Component(self, target)
-            inner.node(tree, name, depth)
-        self.add(
-            depth, f"if {one} and {two}: {'pairs' if right in _KEYED else 'spans'}(C, {number}, {one}, {two})"
-        )
-        self.add(depth, f"if {one} and {two}: P.add({number})")
+        """Keys of the first component with keys, ranges or limits of the others.
+
+        `known` holds the sets that stand in variables already: most composites begin with the same code.
+        """
+        kinds = parameter.components
+        sets = []
+        for plan, kind in zip(plans, kinds, strict=True):
+            text = repr((kind, plan))
+            if text not in known:
+                known[text] = self.fresh()
+                self.add(depth, f"{known[text]} = set()")
+                tree = _Node()
+                for steps, terminal, valueset in plan:
+                    part = SearchParameter(0, known[text], "@" + kind, "")
+                    tree.at(steps).values.append((part, terminal, valueset))
+                _Component(self).node(tree, name, depth)
+            sets.append(known[text])
+        join = "limits" if len(sets) == 3 else "pairs" if kinds[1] in _KEYED else "spans"
+        self.add(depth, f"if {' and '.join(sets)}:")
+        self.add(depth + 1, f"{join}(C, {parameter.number}, {', '.join(sets)})")
+        self.add(depth + 1, f"P.add({parameter.number})")
 
 
 _KEYED = ("token", "string", "reference")
 
 
 class _Component(_Writer):
-    """Writes one component of a composite: its values go into a set of their own."""
+    """Writes one component of a composite: its values go into the set its parameter is named after."""
 
-    def __init__(self, outer: _Writer, target: str) -> None:
-        self.outer, self.target = outer, target
+    def __init__(self, outer: _Writer) -> None:
+        self.outer = outer
         self.lines, self.names = outer.lines, outer.names
 
     def fresh(self) -> str:
         return self.outer.fresh()
 
     def value(self, parameter: SearchParameter, kind: str, system: str, name: str, depth: int) -> None:
-        wanted = parameter.type[1:]
+        target = parameter.code
         function = {
-            "token": f"component_token({self.target}, {name}, {kind!r})",
-            "reference": f"component_reference({self.target}, {name}, base)",
-            "string": f"component_string({self.target}, {name})",
-            "quantity": f"component_quantity({self.target}, {name}, {kind!r})",
-            "date": f"component_date({self.target}, {name}, zone, {_date_function(kind)})",
-        }[wanted]
+            "token": f"component_token({target}, {name}, {kind!r}, {system})",
+            "reference": f"component_reference({target}, {name}, base)",
+            "string": f"component_string({target}, {name})",
+            "quantity": f"component_quantity({target}, {name}, {kind!r})",
+            "number": f"component_number({target}, {name})",
+            "date": f"component_date({target}, {name}, zone, {_date_function(kind)})",
+        }[parameter.type[1:]]
         self.add(depth, function)
 
 
@@ -218,11 +245,14 @@ def _value_lines(parameter: SearchParameter, kind: str, system: str, name: str) 
     number = parameter.number
     if parameter.type == "token":
         if kind in ("code", "boolean", "string", "id", "uri", "canonical", "markdown"):
-            return [f"plain_token(E, {number}, {name}, {system!r})"]
-        return [f"{kind.lower()}_token(E, {number}, {name})"]
+            return [f"plain_token(E, {number}, {name}, {system})"]
+        return [f"{kind.lower()}_token(E, T, {number}, {name})"]
     if parameter.type == "string":
-        table = {"HumanName": "name_text", "Address": "address_text"}
-        return [f"{table.get(kind, 'plain_text')}(T, {number}, {name})"]
+        table = {"HumanName": "name", "Address": "address"}
+        how = "sound" if parameter.sounds else "text"
+        return [f"{table.get(kind, 'plain')}_{how}(T, {number}, {name})"]
+    if parameter.type == "special":
+        return [f"position(R, {number}, {name})"]
     if parameter.type == "date":
         return [f"R.add(({number}, *{_date_function(kind)}({name}, zone)))"]
     if parameter.type == "reference":

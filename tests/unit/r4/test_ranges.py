@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, timedelta, timezone
+from math import nextafter
 
 import pytest
 
@@ -56,10 +57,11 @@ def test_what_is_no_date_is_a_value_error(text: str) -> None:
 
 
 def test_a_number_is_as_wide_as_its_last_digit() -> None:
-    assert number_range("100") == (99.5, 100.5)
-    assert number_range("100.00") == (99.995, 100.005)
-    assert number_range("1e2") == (50.0, 150.0)
-    assert number_range("-5.4") == (-5.45, -5.35)
+    """Its upper end is not part of it (http://hl7.org/fhir/R4/search.html#number)."""
+    assert number_range("100") == (99.5, nextafter(100.5, 0))
+    assert number_range("100.00") == (99.995, nextafter(100.005, 0))
+    assert number_range("1e2") == (50.0, nextafter(150.0, 0))
+    assert number_range("-5.4") == (-5.45, nextafter(-5.35, -6))
     for text in ("", "x", "NaN", "Infinity"):
         with pytest.raises(ValueError):
             number_range(text)
