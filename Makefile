@@ -36,6 +36,7 @@ format: $(DEV_STAMP) ## let ruff arrange the code
 	"$(BIN)/ruff" format .
 
 bench: $(DEV_STAMP) ## measure; figures are printed and recorded in .bench/
+	"$(BIN)/python" -m tests.benchmarks.api $(ARGS)
 	"$(BIN)/python" -m tests.benchmarks $(ARGS)
 
 faults: $(DEV_STAMP) ## kill the hub in a loop while messages flow (CYCLES=200)

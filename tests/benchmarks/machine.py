@@ -170,9 +170,10 @@ def _toml(tables: Mapping[str, Any]) -> str:
 
 
 class RunningHub:
-    """`hub serve` on a database, with one hospital's channel; `triggers` adds the insurer's, paused.
+    """`hub serve` on a database; `acknowledge` adds a hospital's channel, `triggers` the insurer's, paused.
 
-    A paused target gets its conversations and outbox rows, and nothing is sent.
+    A paused target gets its conversations and outbox rows, and nothing is sent. `started` is how many seconds
+    it took until it was ready.
     """
 
     def __init__(
@@ -180,20 +181,21 @@ class RunningHub:
         folder: Path,
         database: str,
         *,
-        acknowledge: str,
+        acknowledge: str = "",
         triggers: bool = False,
         max_backlog: int = 200_000,
     ) -> None:
         self.folder = folder
         self.port, self.http = free_port(), free_port()
-        hospital: dict[str, Any] = {
-            "adapter": "his-hl7v2",
-            "listen": f"127.0.0.1:{self.port}",
-            "mapping": "hl7v2",
-            "acknowledge": acknowledge,
-            "max_backlog": max_backlog,
-        }
-        channels = {"hospital": hospital}
+        channels: dict[str, dict[str, Any]] = {}
+        if acknowledge:
+            channels["hospital"] = {
+                "adapter": "his-hl7v2",
+                "listen": f"127.0.0.1:{self.port}",
+                "mapping": "hl7v2",
+                "acknowledge": acknowledge,
+                "max_backlog": max_backlog,
+            }
         if triggers:
             channels["insurer"] = {
                 "adapter": "settlement-nhsa",
@@ -213,7 +215,9 @@ class RunningHub:
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, env=environment
             )
         self.pid = self._running.pid
+        begun = time.monotonic()
         self._wait()
+        self.started = time.monotonic() - begun
         if self.triggers:
             self._http("/admin/channels/insurer/pause", method="POST")
         return self
@@ -232,7 +236,7 @@ class RunningHub:
             with contextlib.suppress(OSError):
                 self._http("/health/ready")
                 return
-            time.sleep(0.05)
+            time.sleep(0.02)
         raise RuntimeError(f"the hub did not start:\n{(self.folder / 'hub.log').read_text()}")
 
     def _http(self, path: str, method: str = "GET") -> None:
@@ -252,9 +256,9 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def loading(task: str) -> Iterator[subprocess.Popen[bytes]]:
+def loading(task: str, module: str = "tests.benchmarks.load") -> Iterator[subprocess.Popen[bytes]]:
     """The load generator at work; wait for it with `communicate`."""
-    running = subprocess.Popen([sys.executable, "-m", "tests.benchmarks.load", task], stdout=subprocess.PIPE)
+    running = subprocess.Popen([sys.executable, "-m", module, task], stdout=subprocess.PIPE)
     try:
         yield running
     finally:
