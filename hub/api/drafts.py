@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from hub.api import outcome, references
 from hub.api.auditing import row
 from hub.api.exchange import Answer, Api, Ask, Parameters
@@ -12,6 +14,7 @@ from hub.store import audit as table
 from hub.store import resources
 from hub.store.backend import Tx
 from hub.store.resources import Draft, Written
+from hub.validation import structure
 
 _CREATED = frozenset({"created", "restored"})
 
@@ -24,33 +27,32 @@ def draft(api: Api, body: bytes, type_name: str, id: str, owner: str) -> Draft:
     """
     local = references.localise(body, api.base)
     made = resources.draft(api.store, local, type=type_name, id=id, owner=owner)
-    if type_name != "Bundle":
-        _check_references(local, type_name)
+    issue = next(reference_issues(local, type_name), None)
+    if issue is not None:
+        raise BadRequest(issues=[issue])
+    structure.check_narratives(local)
     api.rules.check(type_name, made.body, {})
     return made
 
 
-def _check_references(body: bytes, type_name: str) -> None:
-    """No reference that only a transaction could resolve, and none to a contained resource that is not there
-    (ref-1, http://hl7.org/fhir/R4/references.html#Reference)."""
+def reference_issues(body: bytes, type_name: str) -> Iterator[Issue]:
+    """References that only a transaction could resolve, and those to a contained resource that is not there
+    (ref-1, http://hl7.org/fhir/R4/references.html#Reference); a Bundle's are its own affair."""
+    if type_name == "Bundle":
+        return
     contained: set[str] | None = None
     for link in references.references(body):
         if link.startswith("urn:uuid:"):
             text = "a urn:uuid reference leads to an entry of the same transaction; there is none"
-            raise _dangling("not-found", text, type_name)
-        if references.CONDITIONAL.fullmatch(link):
-            raise _dangling(
-                "not-supported", "a reference by criteria is resolved in a transaction only", type_name
-            )
-        if link.startswith("#") and link != "#":
+            yield Issue(code="not-found", diagnostics=text, expression=type_name)
+        elif references.CONDITIONAL.fullmatch(link):
+            text = "a reference by criteria is resolved in a transaction only"
+            yield Issue(code="not-supported", diagnostics=text, expression=type_name)
+        elif link.startswith("#") and link != "#":
             contained = references.contained(body) if contained is None else contained
             if link[1:] not in contained:
                 text = "ref-1: a reference names a contained resource that is not there"
-                raise _dangling("invariant", text, type_name)
-
-
-def _dangling(code: str, text: str, type_name: str) -> BadRequest:
-    return BadRequest(issues=[Issue(code=code, diagnostics=text, expression=type_name)])
+                yield Issue(code="invariant", diagnostics=text, expression=type_name)
 
 
 async def record(tx: Tx, ask: Ask, *written: Written) -> None:
