@@ -19,7 +19,7 @@ from hub.errors import Issue
 
 FHIR_JSON = "application/fhir+json; charset=utf-8"
 JSON = frozenset({"application/fhir+json", "application/json", "text/json", "json", "application/json+fhir"})
-PATCH = frozenset({"application/json-patch+json"})
+PATCH = JSON | {"application/json-patch+json"}  # and FHIRPath Patch, which is a Parameters resource
 FORM = "application/x-www-form-urlencoded"
 MAX_PARAMETERS = 1000
 

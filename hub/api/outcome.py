@@ -33,11 +33,16 @@ class BadRequest(InvalidResource):
     """The request breaks a rule of the protocol before any resource is judged (400)."""
 
 
+class Unprocessable(InvalidResource):
+    """Well formed, and impossible here: a patch that does not fit, or whose outcome is not valid (422)."""
+
+
 _HTTP_STATUS: dict[type[HubError], int] = {
     NotAcceptable: 406,
     UnsupportedMediaType: 415,
     MethodNotAllowed: 405,
     BadRequest: 400,
+    Unprocessable: 422,
 }
 
 

@@ -14,6 +14,7 @@ from hub.api.history import HISTORY
 from hub.api.metadata import METADATA
 from hub.api.operation import OPERATION
 from hub.api.outcome import MethodNotAllowed
+from hub.api.patch import CONDITIONAL_PATCH, PATCH
 from hub.api.read import READ
 from hub.api.search import SEARCH
 from hub.api.steps import Step
@@ -25,11 +26,17 @@ PATHS: dict[str, dict[str, Interaction]] = {
     "/metadata": {"GET": METADATA},
     "/_history": {"GET": HISTORY},
     "/${name}": {"GET": OPERATION, "POST": OPERATION},
-    "/{type}": {"GET": SEARCH, "POST": CREATE, "PUT": CONDITIONAL_UPDATE, "DELETE": CONDITIONAL_DELETE},
+    "/{type}": {
+        "GET": SEARCH,
+        "POST": CREATE,
+        "PUT": CONDITIONAL_UPDATE,
+        "PATCH": CONDITIONAL_PATCH,
+        "DELETE": CONDITIONAL_DELETE,
+    },
     "/{type}/_search": {"GET": SEARCH, "POST": SEARCH},
     "/{type}/_history": {"GET": HISTORY},
     "/{type}/${name}": {"GET": OPERATION, "POST": OPERATION},
-    "/{type}/{id}": {"GET": READ, "PUT": UPDATE, "DELETE": DELETE},
+    "/{type}/{id}": {"GET": READ, "PUT": UPDATE, "PATCH": PATCH, "DELETE": DELETE},
     "/{type}/{id}/${name}": {"GET": OPERATION, "POST": OPERATION},
     "/{type}/{id}/_history": {"GET": HISTORY},
     "/{type}/{id}/_history/{version}": {"GET": VREAD},
