@@ -13,12 +13,13 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     PrimaryKeyConstraint,
+    SmallInteger,
     Table,
     Text,
     text,
 )
 
-from hub.store.schema import metadata
+from hub.store.schema import Key, Micros, String, metadata
 
 _ID = BigInteger().with_variant(Integer, "sqlite")
 
@@ -181,3 +182,30 @@ open        it still holds its ordering key: pending, in_flight, unknown and dea
 due         not before this instant (pending, unknown), or the lease of its worker (in_flight)
 unanswered  an attempt went unanswered, and nobody has told since that it had no effect
 """
+
+subscription = Table(
+    "subscription",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("criteria", String, nullable=False),
+    Column("ends", Micros, nullable=False),
+    Column("since", Micros, nullable=False),
+    Column("delivered", Key, nullable=False),
+    Column("failed", Boolean, nullable=False),
+    Column("error", String, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""The Subscriptions that are told of changes: those whose status is active or error.
+
+ends       when it is turned off (0: never); `since` when it became active
+delivered  how many notifications its endpoint took
+failed     its status is error; `error` is what went wrong last, empty once a notification arrived
+"""
+
+subscription_generation = Table(
+    "subscription_generation",
+    metadata,
+    Column("one", SmallInteger, primary_key=True, autoincrement=False),
+    Column("value", BigInteger, nullable=False),
+)
+"""One row: a random number that changes whenever the Subscriptions to be told do."""

@@ -60,6 +60,7 @@ class Written(msgspec.Struct, frozen=True):
     """What became of a draft: `version`, `updated` (microseconds) and stored body of the current state.
 
     `superseded`: the draft was kept, and `version`, `updated` are those of the newer state that stays.
+    `rows` are the index rows of a new version; None where nothing new became current.
     """
 
     type: str
@@ -69,6 +70,7 @@ class Written(msgspec.Struct, frozen=True):
     updated: int
     change: Change
     body: bytes
+    rows: Packed | None = None
 
 
 def draft(
@@ -228,7 +230,7 @@ def _write(tx: Tx, batch: Batch, draft: Draft, current: Current, change: Change,
     line = (message, draft.event_time, draft.mapping, current.xid, body)
     batch.versions.append(_version(head, draft.type, change, line))
     tx.memory.keep((draft.type, draft.id), head)
-    return Written(draft.type, draft.id, head.pid, number, updated, change, body)
+    return Written(draft.type, draft.id, head.pid, number, updated, change, body, rows)
 
 
 def _version(head: Head, type_name: str, change: Change, rest: Row) -> Row:
