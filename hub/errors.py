@@ -14,6 +14,8 @@
     ├── NotFound             there is no such thing
     │   └── Gone             there was one; it was deleted
     ├── NotSupported         understood, but not offered here
+    │   └── Unworkable       what is asked rests on definitions that give no answer
+    │       └── TooCostly    the answer would be too large, or take too long
     └── Forbidden            this caller may not
 
 `STATUS` maps each to the FHIR issue code (http://hl7.org/fhir/R4/valueset-issue-type.html)
@@ -137,6 +139,18 @@ class NotSupported(HubError):
     code = "not-supported"
 
 
+class Unworkable(NotSupported):
+    """What is asked rests on definitions that give no answer: a circle, a filter on nothing."""
+
+    code = "processing"
+
+
+class TooCostly(Unworkable):
+    """The answer would be larger, or take longer, than this hub allows; ask for less."""
+
+    code = "too-costly"
+
+
 class Forbidden(HubError):
     """The caller is known and may not do this."""
 
@@ -156,6 +170,7 @@ STATUS: dict[type[HubError], int] = {
     Conflict: 409,
     Gone: 410,
     NotFound: 404,
+    Unworkable: 422,
     NotSupported: 400,
     Forbidden: 403,
 }
