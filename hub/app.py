@@ -35,9 +35,10 @@ from hub.messages import Outcome
 from hub.metrics import Metrics
 from hub.pipeline import Pipeline
 from hub.plugins import Plugins
-from hub.settings import Settings
+from hub.settings import ChannelSettings, Settings
 from hub.store import Store, inbox, open_store, outbox
 from hub.store.talks import Talk
+from hub.subscriptions import CHANNEL, Acceptance, Endpoints, RestHook, Subscriptions
 from hub.understanding import Bench, Elsewhere, Understanding
 from hub.validation.rules import Rules
 
@@ -46,6 +47,10 @@ log = logging.getLogger("hub.app")
 RETRY_SECONDS = 5.0
 WORD_SECONDS = 1.0
 """How often a process looks for what an operator told another one."""
+
+
+END_SECONDS = 1.0
+"""How often Subscriptions are looked through for those whose end has come."""
 
 
 class Hub:
@@ -119,6 +124,7 @@ class Hub:
         self.conversations = Conversations(documents, targets)
         store.changed.append(self.conversations.stored)
         store.committed.append(self.conversations.committed)
+        self.subscriptions = self._subscribing(store)
         rules = Rules(found.rules)
         self.understanding = understanding(self.settings, self.mappings, rules, store)
         self.elsewhere = Elsewhere(partial(recipe, self.settings))
@@ -127,9 +133,15 @@ class Hub:
         )
         self.backlog = Backlog(store, self.pipeline, self._channels)
         self.delivery = DeliveryWorker(
-            store, self.pipeline, self.conversations, self._channels, now=self.now, metrics=self.metrics
+            store,
+            self.pipeline,
+            self.conversations,
+            self._channels,
+            now=self.now,
+            metrics=self.metrics,
+            subscriptions=self.subscriptions,
         )
-        self.conversations.woken = self.delivery.wake
+        self.conversations.woken = self.subscriptions.woken = self.delivery.wake
         self.api = Api(
             store,
             base=self.settings.fhir_base,
@@ -139,9 +151,24 @@ class Hub:
             now=self.now,
             max_body=self.settings.max_body,
             name=self.settings.name,
+            acceptance=self.subscriptions.acceptance,
         )
         self.fhir = Fhir(self.api)
         self._wired = True
+
+    def _subscribing(self, store: Store) -> Subscriptions:
+        """The Subscriptions of this store, and the channel that their notifications leave by."""
+        settings = self.settings
+        endpoints = Endpoints(settings.subscriptions_allow, address(settings))
+        acceptance = Acceptance(endpoints, known=lambda: store.known, base=settings.fhir_base, now=self.now)
+        found = Subscriptions(acceptance, now=self.now)
+        store.changed.append(found.stored)
+        store.committed.append(found.committed)
+        sending = ChannelSettings.model_validate(
+            {"adapter": RestHook.kind, "attempts": settings.subscriptions_attempts}
+        )
+        self._channels[CHANNEL] = Channel(CHANNEL, sending, RestHook(CHANNEL, store, endpoints))
+        return found
 
     async def _start(self) -> None:
         said = await inbox.said(self.store)
@@ -161,6 +188,7 @@ class Hub:
         for channel in self._mine():
             if channel.state != "paused":
                 await self._run(channel.name)
+        self._keep(asyncio.create_task(self._end_subscriptions(), name="ends of subscriptions"))
         if not alone:
             self._keep(asyncio.create_task(self._hear(), name="operators' words"))
 
@@ -264,6 +292,17 @@ class Hub:
                             await self._obey(name, word)
             except Exception:
                 log.exception("what operators said could not be read or done; again in %ss", WORD_SECONDS)
+
+    async def _end_subscriptions(self) -> None:
+        """Turn off each Subscription whose end has come."""
+        while True:
+            try:
+                await self.subscriptions.end(self.store, self.now())
+            except Exception:
+                log.exception(
+                    "Subscriptions whose end has come could not be turned off; again in %ss", END_SECONDS
+                )
+            await asyncio.sleep(END_SECONDS)
 
     async def replay_message(self, message: int) -> Outcome:
         kept = await inbox.load(self.store, message)

@@ -26,6 +26,7 @@ from hub.pipeline import Pipeline
 from hub.store import Store, outbox, talks
 from hub.store.backend import Tx
 from hub.store.outbox import Row
+from hub.subscriptions import Subscriptions
 
 log = logging.getLogger("hub.delivery")
 
@@ -50,10 +51,12 @@ class DeliveryWorker:
         *,
         now: Callable[[], int],
         metrics: Metrics,
+        subscriptions: Subscriptions | None = None,
     ) -> None:
         self.store = store
         self.pipeline = pipeline
         self.conversations = conversations
+        self.subscriptions = subscriptions or Subscriptions()
         self.channels = {name: one for name, one in channels.items() if one.adapter.capabilities.writes}
         self.now = now
         self.metrics = metrics
@@ -189,13 +192,14 @@ class DeliveryWorker:
 
     async def _prepare(self, channel: Channel, row: Row) -> Row | None:
         """Claim a row and, at the first attempt, make and keep its bytes. None: another worker has it."""
-        env = {} if row.body else await self.pipeline.environment(row)
+        ready = bool(row.body) or row.notice
+        env = {} if ready else await self.pipeline.environment(row)
 
         async def work(tx: Tx) -> Row | None:
             until = tx.now + LEASE_SECONDS * SECOND
             if not await outbox.claim(tx, row, "in_flight", until, row.attempts + 1):
                 return None
-            made = row if row.body else await self._write_bytes(tx, channel, row, env)
+            made = row if ready else await self._write_bytes(tx, channel, row, env)
             return msgspec.structs.replace(made, state="in_flight", due=until, attempts=row.attempts + 1)
 
         return await self.store.write(work)
@@ -232,7 +236,16 @@ class DeliveryWorker:
         self.metrics.count(
             "hub_deliveries_total", channel.name, "refused" if refused is not None else "delivered"
         )
+        if row.notice:
+            await self._if_held(row, lambda tx: self._notified(tx, row, refused))
+            return
         await self.pipeline.reply(channel, row, reply, await self.pipeline.environment(row), refused=refused)
+
+    async def _notified(self, tx: Tx, row: Row, refused: str | None) -> None:
+        """A notice arrived; it is refused where the Subscription, or the version it is about, is gone."""
+        await outbox.mark(tx, row.id, "delivered" if refused is None else "refused", error=refused or "")
+        if refused is None:
+            await self.subscriptions.delivered(tx, row)
 
     async def _again(self, channel: Channel, row: Row, why: str) -> None:
         """Certainly not sent: the same bytes later, or a dead letter after the last attempt."""
@@ -244,6 +257,8 @@ class DeliveryWorker:
 
         async def work(tx: Tx) -> None:
             await outbox.mark(tx, row.id, "pending", due=due, error=why)
+            if row.notice:
+                await self.subscriptions.failed(tx, row, why)
 
         await self._if_held(row, work)
 
@@ -321,6 +336,8 @@ class DeliveryWorker:
     async def _wait_for_person(self, tx: Tx, row: Row, why: str) -> None:
         log.warning("delivery %s to %s is a dead letter", row.id, row.channel)
         await outbox.mark(tx, row.id, "dead", error=why)
+        if row.notice:
+            await self.subscriptions.failed(tx, row, why, dead=True)
         await self.conversations.wait_for_person(tx, row, why)
 
     async def replay(self, which: int) -> bool:

@@ -14,6 +14,7 @@ Every wrong key or value is one sentence with the file, the key, what was expect
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from hub.errors import Misconfigured
 
 DEVELOPMENT_KEY = "sanyi-hub-development-key"
+URL_PREFIX = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:\d{1,5})?(/[^\s?#]*)?", re.ASCII)
 NAME = r"^[a-z][a-z0-9-]{0,62}$"
 
 
@@ -78,6 +80,15 @@ class Settings(BaseModel):
     hub_key: SecretStr = Field(SecretStr(DEVELOPMENT_KEY), description="key of the resource ids")
     mappings: tuple[str, ...] = Field((), description="folders with mapping sets, beside the shipped ones")
     max_body: int = Field(64 * 1024 * 1024, gt=0, description="bytes of one HTTP request")
+    subscriptions_allow: tuple[str, ...] = Field(
+        ("http://127.0.0.1", "http://localhost", "http://[::1]"),
+        description="URL prefixes that Subscriptions may notify; one without a port means every port",
+    )
+    subscriptions_attempts: int = Field(
+        450,
+        gt=0,
+        description="sends of one notification before it becomes a dead letter; 450 take three days",
+    )
     channels: dict[Annotated[str, Field(pattern=NAME)], ChannelSettings] = Field(
         default_factory=dict, description="the channels by name, a table `[channels.NAME]` each"
     )
@@ -91,6 +102,20 @@ class Settings(BaseModel):
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError("expected an IANA time zone such as Asia/Shanghai") from error
+        return value
+
+    @field_validator("subscriptions_allow")
+    @classmethod
+    def _url_prefixes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(URL_PREFIX.fullmatch(one) for one in value):
+            raise ValueError("expected URL prefixes such as https://his.example.org/fhir")
+        return value
+
+    @field_validator("channels")
+    @classmethod
+    def _own_channels(cls, value: dict[str, ChannelSettings]) -> dict[str, ChannelSettings]:
+        if "subscriptions" in value:
+            raise ValueError("subscriptions is the name of the hub's own channel; choose another")
         return value
 
     def origin(self, key: str) -> str:

@@ -23,7 +23,7 @@ def draft(api: Api, body: bytes, type_name: str, id: str, owner: str) -> Draft:
     """Decode, validate and index a resource outside the transaction.
 
     Raises InvalidResource with every issue, also of the rules that plugins brought, and BadRequest for a
-    reference that leads nowhere.
+    reference that leads nowhere. A Subscription gets the status the hub gives it.
     """
     local = references.localise(body, api.base)
     made = resources.draft(api.store, local, type=type_name, id=id, owner=owner)
@@ -32,6 +32,9 @@ def draft(api: Api, body: bytes, type_name: str, id: str, owner: str) -> Draft:
         raise BadRequest(issues=[issue])
     structure.check_narratives(local)
     api.rules.check(type_name, made.body, {})
+    if type_name == "Subscription":
+        settled = api.acceptance.settle(local)
+        made = resources.draft(api.store, settled, type=type_name, id=id, owner=owner)
     return made
 
 

@@ -20,6 +20,7 @@ from hub.errors import Issue
 from hub.hookspecs import Operation
 from hub.messages import Caller
 from hub.metrics import Metrics
+from hub.subscriptions import Acceptance
 from hub.validation.rules import Rules
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Api:
     rules       checks that plugins brought
     operations  by (type, name), from plugins
     new_id      ids of resources created by POST
+    acceptance  which Subscriptions are accepted
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Api:
         new_id: Callable[[], str] = lambda: str(uuid4()),
         max_body: int = 64 * 1024 * 1024,
         name: str = "Sanyi Hub",
+        acceptance: Acceptance | None = None,
     ) -> None:
         self.store = store
         self.base = base.rstrip("/")
@@ -62,6 +65,7 @@ class Api:
         self.new_id = new_id
         self.max_body = max_body
         self.name = name
+        self.acceptance = acceptance or Acceptance(now=now)
         self.reader: Reader = store
         self.auditor = Auditor(store)
         self.capabilities: bytes | None = None
@@ -148,7 +152,7 @@ class Offered(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     url: str
     run: Run
-    on: frozenset[Literal["system", "type", "instance"]]
+    on: frozenset[Literal["system", "type", "instance", "version"]]
     types: frozenset[str] = frozenset()
     reads: bool = True
     description: str = ""

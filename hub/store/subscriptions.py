@@ -62,7 +62,7 @@ _ENDED = statement(
 
 
 async def generation(tx: Tx) -> int:
-    """The number that stands for the Subscriptions as this transaction must see them; 0: there never were any.
+    """The number that stands for the Subscriptions as this transaction must see them; 0: never any.
 
     On PostgreSQL the transaction holds a shared lock from here to its commit, and `change` an exclusive one.
     So whoever writes a resource either sees a new Subscription, or commits before it becomes active.
@@ -118,9 +118,9 @@ async def count(tx: Tx, which: str) -> None:
     await tx.run(_DELIVERED, which)
 
 
-async def remove(tx: Tx, which: str) -> bool:
-    """It is told no longer; call `change` as well. False: it was not."""
-    return await tx.run(_REMOVE, which) == 1
+async def remove(tx: Tx, which: str) -> None:
+    """It is told no longer; call `change` as well."""
+    await tx.run(_REMOVE, which)
 
 
 def _row(row: Sequence[Any]) -> Row:
