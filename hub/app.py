@@ -88,9 +88,12 @@ class Hub:
         """Build and start everything; Misconfigured names file and key of what is wrong."""
         self._found = self._found or plugins.load()
         self._channels = channels.build(self.settings, self._found)
-        documents = conversations.load(mapping_folders(self.settings))
+        named = {one.mapping for one in self.settings.channels.values()}
+        talks = {name for one in self.settings.channels.values() for name in one.conversations}
+        documents = conversations.load(mapping_folders(self.settings)) if talks else {}
         self.mappings = mapping.load(mapping_folders(self.settings))
         channels.check_names(self.settings, self.mappings.sets, documents)
+        self.mappings.read(named | {name.partition("/")[0] for name in talks})
         self._store = await self.open_store()
         try:
             self._wire(documents)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import KeysView, Sequence
+from collections.abc import Iterable, KeysView, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from pathlib import Path
@@ -183,50 +183,73 @@ class Mapping:
 
 
 class Mappings:
-    """All documents of some folders. Each folder holds sets; a set holds documents, maps and samples."""
+    """All documents of some folders. Each folder holds sets; a set holds documents, maps and samples.
+
+    The documents of a set are read when the first of them is asked for.
+    """
 
     def __init__(self) -> None:
+        self._unread: dict[str, list[Path]] = {}
         self._documents: dict[str, Mapping] = {}
         self._kinds: dict[tuple[str, str], Mapping] = {}
         self._map_paths: dict[str, Path] = {}
         self._map_cache: dict[tuple[Path, str], ConceptMap] = {}
         self.folders: list[Path] = []
-        self.failed: dict[str, Misconfigured] = {}
+        self._failed: dict[str, Misconfigured] = {}
+
+    @property
+    def failed(self) -> dict[str, Misconfigured]:
         """Documents that could not be read, by full name: they stop nobody but those who ask for them."""
+        self.read(self.sets)
+        return self._failed
 
     def for_kind(self, set_name: str, kind: str) -> Mapping | None:
         """The inbound document of a set that understands a message kind, or None.
 
         Raises Misconfigured where none does but a document of the set could not be read.
         """
+        self.read([set_name])
         found = self._kinds.get((set_name, kind))
         if found is None:
-            for name, error in self.failed.items():
+            for name, error in self._failed.items():
                 if name.startswith(f"{set_name}/"):
                     raise error
         return found
 
     def named(self, name: str) -> Mapping:
         """The document `set/name`; raises Misconfigured if there is none."""
+        self.read([name.partition("/")[0]])
         found = self._documents.get(name)
-        if name in self.failed:
-            raise self.failed[name]
+        if name in self._failed:
+            raise self._failed[name]
         if found is None:
             raise Misconfigured(f"expected a mapping document {name!r} in {self._where()}, found none")
         return found
 
     def __iter__(self) -> Any:
+        self.read(self.sets)
         return iter(self._documents.values())
 
     @property
     def sets(self) -> frozenset[str]:
         """The names of all sets, also of one whose only document could not be read."""
-        broken = {name.partition("/")[0] for name in self.failed}
-        return frozenset(broken | {one.document.folder for one in self._documents.values()})
+        broken = {name.partition("/")[0] for name in self._failed}
+        read = {one.document.folder for one in self._documents.values()}
+        return frozenset(broken | read | self._unread.keys())
 
     def has_set(self, set_name: str) -> bool:
         """Whether a set of that name holds documents."""
+        self.read([set_name])
         return any(document.document.folder == set_name for document in self._documents.values())
+
+    def read(self, sets: Iterable[str]) -> None:
+        """Read the documents of these sets now, those that were not."""
+        for name in sorted(sets):
+            for path in self._unread.pop(name, ()):
+                try:
+                    self._document(path)
+                except Misconfigured as error:
+                    self._failed[f"{name}/{path.name.removesuffix('.yaml')}"] = error
 
     def check(self) -> None:
         """Compile everything; raises the first Misconfigured."""
@@ -254,7 +277,7 @@ class Mappings:
         return found
 
     def add(self, folder: Path) -> None:
-        """Read every set below a folder."""
+        """Take in every set below a folder."""
         self.folders.append(folder)
         for set_folder in sorted(path for path in folder.iterdir() if path.is_dir()):
             for path in sorted(set_folder.glob("*.map.csv")):
@@ -262,10 +285,7 @@ class Mappings:
                 self._once(self._map_paths, name, path, path)
             for path in sorted(set_folder.glob("*.yaml")):
                 if not path.name.startswith("_") and not path.name.endswith(".conversation.yaml"):
-                    try:
-                        self._document(path)
-                    except Misconfigured as error:
-                        self.failed[f"{set_folder.name}/{path.name.removesuffix('.yaml')}"] = error
+                    self._unread.setdefault(set_folder.name, []).append(path)
 
     def _document(self, path: Path) -> None:
         document = read_document(path)
@@ -289,7 +309,7 @@ class Mappings:
 
 
 def load(folders: Sequence[Path]) -> Mappings:
-    """Read every document below the folders (each holds sets); a broken one is kept in `failed`."""
+    """Every set below the folders; a document that is broken is kept in `failed`."""
     mappings = Mappings()
     for folder in folders:
         mappings.add(folder)
