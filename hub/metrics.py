@@ -28,6 +28,7 @@ DESCRIBED: dict[str, Described] = {
     "hub_messages_total": Described("counter", "Messages by outcome", ("channel", "outcome")),
     "hub_deliveries_total": Described("counter", "Sends by how they ended", ("channel", "outcome")),
     "hub_deliveries": Described("gauge", "Outbox rows by state", ("state",)),
+    "hub_subscriptions": Described("gauge", "Subscriptions that are told of changes", ("status",)),
     "hub_backlog": Described("gauge", "Messages received and not yet mapped", ("channel",)),
     "hub_store_commits_total": Described("counter", "Transactions committed by the writer"),
     "hub_store_writes_total": Described("counter", "Writes that shared those commits"),

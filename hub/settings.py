@@ -19,6 +19,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
@@ -107,7 +108,7 @@ class Settings(BaseModel):
     @field_validator("subscriptions_allow")
     @classmethod
     def _url_prefixes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(URL_PREFIX.fullmatch(one) for one in value):
+        if not all(URL_PREFIX.fullmatch(one) and _has_port(one) for one in value):
             raise ValueError("expected URL prefixes such as https://his.example.org/fhir")
         return value
 
@@ -200,6 +201,15 @@ def complaint(where: str, error: ValidationError, table: str = "") -> str:
             text = "this key is not known; check its spelling"
         lines.append(f"{where}: {key}: {text}{found}")
     return "\n".join(lines)
+
+
+def _has_port(url: str) -> bool:
+    """Whether the port of a URL, where it names one, can be one."""
+    try:
+        urlsplit(url).port  # noqa: B018
+    except ValueError:
+        return False
+    return True
 
 
 def _secret(key: str) -> bool:

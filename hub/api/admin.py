@@ -11,8 +11,9 @@ from hub.api import auditing, rows
 from hub.api.desk import Desk
 from hub.errors import NotFound
 from hub.messages import Caller
-from hub.store import audit, inbox, outbox, talks
+from hub.store import audit, inbox, outbox, subscriptions, talks
 from hub.store.backend import Tx
+from hub.subscriptions import CHANNEL
 
 JsonRow = dict[str, Any]
 Limit = Annotated[int, Query(ge=1, le=10_000, description="how many rows at most")]
@@ -145,6 +146,17 @@ def _deliveries(routes: APIRouter, desk: Desk) -> None:
         await _record(desk, who, f"dead-letters/{id}/replay")
         row = await outbox.load(desk.store, id)
         return rows.delivery(row) if row is not None else {"id": id}
+
+    @routes.get("/subscriptions", tags=["deliveries"])
+    async def told() -> JsonRow:
+        """Subscriptions that are told of changes: how many arrived, how many wait, and what went wrong last."""
+        found = await subscriptions.listing(desk.store)
+        waiting = await outbox.open_keys(desk.store, CHANNEL)
+        return {
+            "subscriptions": [
+                rows.subscription(one, waiting.get(f"Subscription/{one.id}", {})) for one in found
+            ]
+        }
 
     @routes.get("/conversations", tags=["conversations"])
     async def conversations(state: str = "", limit: Limit = 100, before: Before = 0) -> JsonRow:

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from hub.api.admin import caller
 from hub.api.desk import Desk
 from hub.metrics import Reading
-from hub.store import outbox
+from hub.store import outbox, subscriptions
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -50,10 +50,13 @@ async def _readings(desk: Desk) -> list[Reading]:
     deliveries: dict[str, int] = {}
     for _, state, count in await outbox.counts(store):
         deliveries[state] = deliveries.get(state, 0) + count
+    told = [row.failed for row in await subscriptions.listing(store)]
     states = [channel.state for channel in desk.channels.values()]
     return [
         *(("hub_deliveries", (state,), float(count)) for state, count in deliveries.items()),
         *(("hub_channels", (state,), float(states.count(state))) for state in set(states)),
+        ("hub_subscriptions", ("active",), float(told.count(False))),
+        ("hub_subscriptions", ("error",), float(told.count(True))),
         ("hub_store_commits_total", (), float(store.commits)),
         ("hub_store_writes_total", (), float(store.writes)),
         ("hub_ready", (), float(desk.ready)),

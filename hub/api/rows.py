@@ -13,6 +13,7 @@ from hub.errors import Issue
 from hub.plugins import Plugins
 from hub.store.inbox import Kept
 from hub.store.outbox import Row
+from hub.store.subscriptions import Row as Told
 from hub.store.talks import Talk
 
 JsonRow = dict[str, Any]
@@ -91,6 +92,21 @@ def conversation(talk: Talk) -> JsonRow:
         "facts": sorted(talk.facts),
         "opened": clock.instant(talk.opened),
         "changed": clock.instant(talk.changed),
+    }
+
+
+def subscription(row: Told, waiting: dict[str, int]) -> JsonRow:
+    """A Subscription that is told of changes; of its criteria, which may name a person, only the type."""
+    return {
+        "id": row.id,
+        "type": row.criteria.lstrip("/").partition("?")[0],
+        "status": "error" if row.failed else "active",
+        "since": clock.instant(row.since),
+        "ends": clock.instant(row.ends) if row.ends else None,
+        "delivered": row.delivered,
+        "waiting": sum(waiting.values()),
+        "dead_letters": waiting.get("dead", 0),
+        "error": row.error,
     }
 
 

@@ -224,6 +224,12 @@ _AGAIN_KEY = statement(
 _WAITING = statement(
     select(delivery.c.state, func.count()).where(_OF_KEY).group_by(delivery.c.state), ["channel", "ordering"]
 )
+_OPEN_KEYS = statement(
+    select(delivery.c.ordering, delivery.c.state, func.count())
+    .where(and_(delivery.c.open, delivery.c.channel == bindparam("channel")))
+    .group_by(delivery.c.ordering, delivery.c.state),
+    ["channel"],
+)
 _COUNT = statement(
     select(delivery.c.channel, delivery.c.state, func.count()).group_by(delivery.c.channel, delivery.c.state)
 )
@@ -291,6 +297,14 @@ async def replay_key(tx: Tx, channel: str, ordering: str) -> int:
 async def waiting(reader: Reader, channel: str, ordering: str) -> dict[str, int]:
     """How many deliveries of an ordering key are open, by state."""
     return {row[0]: row[1] for row in await reader.rows(_WAITING, channel, ordering)}
+
+
+async def open_keys(reader: Reader, channel: str) -> dict[str, dict[str, int]]:
+    """The same for every ordering key of a channel that has any."""
+    found: dict[str, dict[str, int]] = {}
+    for ordering, state, number in await reader.rows(_OPEN_KEYS, channel):
+        found.setdefault(ordering, {})[state] = number
+    return found
 
 
 async def ready(reader: Reader, channel: str, now: int, most: int) -> list[int]:

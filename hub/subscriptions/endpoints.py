@@ -7,9 +7,12 @@ the same parser that the client uses to send.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-import httpx
+if TYPE_CHECKING:
+    import httpx
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -17,19 +20,25 @@ _PORTS = {"http": 80, "https": 443}
 class Endpoints:
     """`allowed` are prefixes such as `https://his.example.org:8443/fhir`; one without a port means every port
     of the host. `own` is our own address, which is never an endpoint (empty: not known).
-
-    Raises ValueError for a prefix that is no http or https URL.
     """
 
     def __init__(self, allowed: Iterable[str], own: str = "") -> None:
-        self._allowed = [_prefix(text) for text in allowed]
-        self._own = _prefix(own) if own else None
+        self._texts = tuple(allowed)
+        self._own_text = own
+
+    @cached_property
+    def _allowed(self) -> list[httpx.URL]:
+        return [_url(text) for text in self._texts]
+
+    @cached_property
+    def _own(self) -> httpx.URL | None:
+        return _url(self._own_text) if self._own_text else None
 
     def refusal(self, endpoint: str) -> str:
         """Why nothing is sent there; empty when it is allowed. Never quotes the URL."""
         try:
-            url = httpx.URL(endpoint)
-        except (httpx.InvalidURL, TypeError, ValueError):
+            url = _url(endpoint)
+        except ValueError:
             return "expected an absolute http or https URL"
         if url.scheme not in _PORTS or not url.host:
             return "expected an absolute http or https URL"
@@ -44,11 +53,13 @@ class Endpoints:
         return ""
 
 
-def _prefix(text: str) -> httpx.URL:
-    url = httpx.URL(text)
-    if url.scheme not in _PORTS or not url.host or url.userinfo or url.query or url.fragment:
-        raise ValueError("expected a URL prefix such as https://his.example.org/fhir")
-    return url
+def _url(text: str) -> httpx.URL:
+    import httpx  # loaded when the first Subscription comes
+
+    try:
+        return httpx.URL(text)
+    except (httpx.InvalidURL, TypeError) as error:
+        raise ValueError("expected a URL") from error
 
 
 def _port(url: httpx.URL) -> int:

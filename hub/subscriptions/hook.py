@@ -11,9 +11,7 @@ import asyncio
 import contextlib
 import ssl
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any, ClassVar
-
-import httpx
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hub import r4
 from hub.adapters import Adapter, AdapterSettings, Capabilities
@@ -24,6 +22,9 @@ from hub.store.reading import get, version
 from hub.subscriptions.acceptance import header
 from hub.subscriptions.endpoints import Endpoints
 from hub.subscriptions.payload import rendered
+
+if TYPE_CHECKING:
+    import httpx
 
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 30.0
@@ -45,6 +46,8 @@ class RestHook(Adapter):
 
     async def send(self, delivery: Delivery) -> Message | None:
         """One notification. Raises Retryable unless the endpoint answers 2xx in time."""
+        import httpx  # loaded when there is something to send
+
         try:
             request = await self._request(delivery)
         except NotFound as error:
@@ -92,6 +95,8 @@ class RestHook(Adapter):
         )
 
     async def _sent(self, request: httpx.Request) -> int:
+        import httpx
+
         answer = await self._connected().send(request, stream=True)
         try:
             read = 0
@@ -105,6 +110,8 @@ class RestHook(Adapter):
         return answer.status_code
 
     def _connected(self) -> httpx.AsyncClient:
+        import httpx
+
         if self._client is None:
             self._client = httpx.AsyncClient(
                 timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
