@@ -59,7 +59,7 @@ class Context:
 
 async def operation(api: Api, ask: Ask) -> Answer:
     """200 with the resource the operation gives."""
-    own = operations.offered(ask.type, ask.id, ask.name)
+    own = operations.offered(ask.type, ask.id, ask.name, ask.version)
     if own is not None:
         if ask.method == "GET" and not own.reads:
             raise MethodNotAllowed(f"${ask.name} changes something: POST it", "POST")

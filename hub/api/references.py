@@ -22,6 +22,11 @@ _VERSION = re.compile(r"/_history/[^/]+$")
 CONDITIONAL = re.compile(r"([A-Z][A-Za-z]+)\?(.+)")
 """A reference by search criteria: its type and them."""
 
+_LITERAL = re.compile(
+    r"#\S*|(?:[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?(?:#\S+)?)"
+    r"|[A-Za-z][A-Za-z0-9+.\-]*:\S+|[A-Z][A-Za-z]+\?\S+"
+)
+
 Lookup = Callable[[str], str | None]
 
 
@@ -63,6 +68,12 @@ def references(body: bytes) -> list[str]:
 def contained(body: bytes) -> set[str]:
     """The ids of the resources inside a resource."""
     return {one.id for one in _outline(body).contained if one.id is not None}
+
+
+def is_literal(text: str) -> bool:
+    """Whether it has a form that can lead somewhere: `#id`, `Type/id`, an absolute URI or criteria
+    (http://hl7.org/fhir/R4/references.html#literal)."""
+    return _LITERAL.fullmatch(text) is not None
 
 
 def links(body: bytes) -> list[str]:

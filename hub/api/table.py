@@ -40,6 +40,7 @@ PATHS: dict[str, dict[str, Interaction]] = {
     "/{type}/{id}/${name}": {"GET": OPERATION, "POST": OPERATION},
     "/{type}/{id}/_history": {"GET": HISTORY},
     "/{type}/{id}/_history/{version}": {"GET": VREAD},
+    "/{type}/{id}/_history/{version}/${name}": {"GET": OPERATION, "POST": OPERATION},
 }
 
 

@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import bindparam, select, tuple_
 
 from hub.store.backend import Reader, Row
-from hub.store.names import CHANGES, TYPE_NAME, Change, type_number
+from hub.store.names import CHANGES, POSTED, TYPE_NAME, Change, type_number
 from hub.store.statements import Statement, statement
 from hub.store.tables import head, resource, type_history
 from hub.store.tables import history as past
@@ -20,7 +20,8 @@ MAX = 2**62
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
     """One stored version. `body` is empty where it is a deletion; times are microseconds.
 
-    `sequence` is its place in commit order; `version` 0 is a superseded one.
+    `sequence` is its place in commit order; `version` 0 is a superseded one; `posted` marks a creation whose
+    id is the server's.
     """
 
     type: str
@@ -33,6 +34,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     event_time: int
     sequence: int
     body: bytes
+    posted: bool = False
 
     @property
     def deleted(self) -> bool:
@@ -54,7 +56,8 @@ def _stored(row: Row) -> Stored:
         pid=pid,
         version=version_,
         updated=updated,
-        change=CHANGES[change],
+        change="created" if change == POSTED else CHANGES[change],
+        posted=change == POSTED,
         message=message,
         event_time=event_time,
         sequence=sequence,
@@ -127,6 +130,15 @@ _SINCE_SAFE = statement(
 async def get(reader: Reader, type: str, id: str) -> Stored | None:
     """The current version, which may be a deletion (`deleted`); None when the name was never used."""
     return await _first(reader, _GET, type_number(type), id)
+
+
+_OWNER = statement(select(head.c.owner).where(_NAMED), ["type", "id"])
+
+
+async def owner(reader: Reader, type: str, id: str) -> str:
+    """Who wrote a resource first (the deleted ones too); empty where there is none."""
+    rows = await reader.rows(_OWNER, type_number(type), id)
+    return rows[0][0] if rows else ""
 
 
 _GET_MANY = statement(

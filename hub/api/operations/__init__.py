@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from hub.api.exchange import Offered
+from hub.api.operations.everything import ENCOUNTER_EVERYTHING, PATIENT_EVERYTHING
+from hub.api.operations.match import MATCH
+from hub.api.operations.meta import META, META_ADD, META_DELETE
+from hub.api.operations.status import STATUS
+from hub.api.operations.validate import VALIDATE
 
-OFFERED: tuple[Offered, ...] = ()
+OFFERED: tuple[Offered, ...] = (
+    ENCOUNTER_EVERYTHING,
+    PATIENT_EVERYTHING,
+    MATCH,
+    META,
+    META_ADD,
+    META_DELETE,
+    STATUS,
+    VALIDATE,
+)
 """Every operation, in the order of the alphabet."""
 
 
-def offered(type_name: str, id: str, name: str) -> Offered | None:
+def offered(type_name: str, id: str, name: str, version: str = "") -> Offered | None:
     """The operation of this name at this level, or None."""
-    level = "instance" if id else "type" if type_name else "system"
+    level = "version" if version else "instance" if id else "type" if type_name else "system"
     for one in OFFERED:
         if (
             one.name == name
