@@ -71,9 +71,14 @@ def fold(text: str) -> str:
     >>> fold("Müller  Straße")
     'muller strasse'
     """
+    return folded(text)[:TEXT_LIMIT]
+
+
+def folded(text: str) -> str:
+    """The same for a text of any length."""
     if text.isascii():
         found = text.lower()
     else:
         decomposed = unicodedata.normalize("NFKD", text.casefold())
         found = "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
-    return " ".join(found.split())[:TEXT_LIMIT]
+    return " ".join(found.split())
