@@ -1,196 +1,340 @@
-"""From a criterion as asked to a condition on index rows: hashes, folded texts, ranges."""
+"""From a criterion as asked to conditions on index rows, for all that needs nothing looked up.
+
+The first of the conditions is the one that can drive a search; others follow where rows alone cannot tell.
+http://hl7.org/fhir/R4/search.html#ptypes
+"""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable, Iterable
 from datetime import UTC, tzinfo
-from decimal import Decimal, InvalidOperation
-from typing import cast
+from functools import partial
 
-from hub import clock, r4
+from hub import r4
+from hub.store import values as read
 from hub.store.backend import Reader
-from hub.store.conditions import Condition, Equal, Keyed, Prefix, Range, Span, Text, Updated, Wanted
-from hub.store.keys import PRESENT
+from hub.store.conditions import (
+    Among,
+    Candidate,
+    Checked,
+    Condition,
+    Equal,
+    Keyed,
+    Limits,
+    Near,
+    OneOf,
+    Range,
+    Span,
+    Text,
+    Updated,
+    Wanted,
+)
+from hub.store.escapes import BadValue, split, unescape
+from hub.store.keys import PRESENT, Packed
 from hub.store.query import Asked
+from hub.store.recheck import certain
+from hub.store.words import check_words, matcher
 
-_PREFIXES = frozenset({"eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"})
-_BAR = re.compile(r"(?<!\\)\|")
-_DOLLAR = re.compile(r"(?<!\\)\$")
-_ESCAPE = re.compile(r"\\([\\,|$])")
-_DATE = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?)?)?", re.ASCII)
+MAX_KEYS = 256
+"""More keys, texts or ranges than this follow another driver instead of driving themselves."""
+NEAR_KM = 50.0
+"""How far `near` reaches where no distance is given."""
+_KM = {"km": 1.0, "m": 0.001, "[mi_i]": 1.609344, "mi": 1.609344, "[mi_us]": 1.609347, "[ft_i]": 0.0003048}
+_SELF = frozenset({"_id", "_lastUpdated", "_text", "_content", "_list", "_has"})
+TERMINOLOGY = frozenset({"in", "not-in", "above", "below"})
 
 
-def unescape(text: str) -> str:
-    r"""`\,` `\|` `\$` `\\` as the characters they stand for."""
-    return _ESCAPE.sub(r"\1", text) if "\\" in text else text
+def conditions(asked: Asked, reader: Reader) -> list[Condition]:
+    """The conditions of a criterion that follows no chain and asks no terminology.
 
-
-def condition(asked: Asked, reader: Reader) -> Condition:
-    """The condition of a criterion that follows no chain. ValueError for a value that cannot be read."""
-    return _condition(asked, reader.zone, reader.base_url)
+    ValueError for a value that cannot be read.
+    """
+    return _conditions(asked, reader.zone, reader.base_url)
 
 
 def check(asked: Asked) -> None:
     """ValueError if a value cannot be read."""
-    _condition(asked, UTC, "")
+    code, modifier = asked.parameter.code, asked.modifier
+    if code == "_lastUpdated":
+        read.date_spans(asked.values, UTC)
+    elif code in ("_text", "_content"):
+        for value in asked.values:
+            check_words(value)
+    elif code == "_list":
+        _check_lists(asked.values)
+    elif code in _SELF:
+        return
+    elif asked.parameter.type == "token" and modifier in TERMINOLOGY:
+        _check_concepts(modifier, asked.values)
+    elif asked.parameter.type == "reference" and modifier in ("above", "below"):
+        return
+    else:
+        _conditions(asked, UTC, "")
+
+
+def _check_lists(values: tuple[str, ...]) -> None:
+    for value in values:
+        if value.startswith("$"):
+            raise BadValue("lists by function are not offered; name the id of a List")
+
+
+def _check_concepts(modifier: str, values: tuple[str, ...]) -> None:
+    for value in values:
+        if modifier in ("above", "below") and not is_mime(value) and not all(read.parts_of_token(value)):
+            raise BadValue("expected system|code")
+
+
+def is_mime(value: str) -> bool:
+    """Whether a token is a MIME type, which is below another by its text alone."""
+    return "/" in value and "|" not in value and ":" not in value
 
 
 def updated(values: tuple[str, ...], zone: tzinfo) -> Updated:
     """`_lastUpdated`."""
-    return Updated(date_spans(values, zone))
+    return Updated(read.date_spans(values, zone))
 
 
-def _condition(asked: Asked, zone: tzinfo, base: str) -> Condition:
+def _conditions(asked: Asked, zone: tzinfo, base: str) -> list[Condition]:
     parameter, modifier, values = asked.parameter, asked.modifier, asked.values
     number = parameter.number
     if modifier == "missing":
         if values not in (("true",), ("false",)):
-            raise ValueError(values)
-        return Equal(number, (PRESENT,), negated=values == ("true",))
+            raise BadValue("expected true or false")
+        return [Equal(number, (PRESENT,), negated=values == ("true",))]
+    if parameter.code in ("_text", "_content"):
+        return [_searched(parameter.code, values)]
     match parameter.type:
         case "token":
-            key = _of_type if modifier == "of-type" else token_key
-            return Equal(number, tuple(key(value) for value in values), negated=modifier == "not")
+            return _tokens(asked)
         case "reference":
-            keys = [key for value in values for key in reference_keys(asked, value, base)]
-            return Equal(number, tuple(dict.fromkeys(keys)))
+            return _references(asked, base)
         case "string":
-            return Text(number, tuple(_wanted(value, modifier) for value in values))
+            return _strings(asked)
         case "uri":
-            if modifier == "below":
-                return Text(number, tuple(Wanted("starts", r4.fold(unescape(value))) for value in values))
-            return Equal(number, tuple(r4.hash_uri(unescape(value)) for value in values))
+            return _uris(asked, base)
         case "date":
-            return Range(number, date_spans(values, zone))
+            return _ranges(number, read.date_spans(values, zone))
         case "number":
-            return Range(number, tuple(number_span(value) for value in values))
+            return _ranges(number, tuple(read.number_span(value) for value in values))
         case "quantity":
             return _quantities(number, values)
+        case "special":
+            return [Equal(number, (PRESENT,)), Near(number, tuple(_place(value) for value in values))]
         case _:
-            return _composites(parameter, values, zone, base)
+            return _composites(asked, zone, base)
 
 
-def token_key(value: str) -> int:
-    """The key of `code`, `system|code`, `|code`, `system|`."""
-    return r4.hash_token(*parts_of_token(value))
+def equals(number: int, keys: Iterable[int], negated: bool = False) -> list[Condition]:
+    """One of these keys, however many there are."""
+    found = tuple(dict.fromkeys(keys))
+    if len(found) <= MAX_KEYS:
+        return [Equal(number, found, negated)]
+    among = Among(number, frozenset(found), negated)
+    return [among] if negated else [Equal(number, (PRESENT,)), among]
 
 
-def parts_of_token(value: str) -> tuple[str | None, str | None]:
-    """(system, code) of a token; None: any."""
-    parts = [unescape(part) for part in _BAR.split(value)]
-    if len(parts) == 1:
-        return None, parts[0]
-    if len(parts) > 2 or not any(parts):
-        raise ValueError(value)
-    return parts[0], parts[1] or None
+def sure(asked: Asked) -> Checked:
+    """That the body really says so."""
+    return Checked(lambda one, rows: certain(asked, one.body))
 
 
-def _of_type(value: str) -> int:
-    system, code, number = (unescape(part) for part in _BAR.split(value))
-    return r4.hash_of_type(system, code, number)
+def _tokens(asked: Asked) -> list[Condition]:
+    number, values = asked.parameter.number, asked.values
+    match asked.modifier:
+        case "text":
+            return _texts(number, (Wanted("starts", r4.fold(unescape(value))) for value in values))
+        case "of-type":
+            return equals(number, map(read.of_type_key, values))
+        case "below":
+            return [Equal(number, (PRESENT,)), sure(asked)]
+        case _:
+            return equals(number, map(read.token_key, values), asked.modifier == "not")
 
 
-def reference_keys(asked: Asked, value: str, base: str) -> list[int]:
-    """The keys a reference may be stored under: an id alone may be of any target type."""
-    text = unescape(value)
-    if asked.modifier == "identifier":
-        system, bar, number = text.rpartition("|")
-        return [r4.hash_identifier(system if bar else None, number)]
-    if "/" not in text and ":" not in text:
-        targets = (asked.modifier,) if asked.modifier else asked.parameter.targets or r4.TYPES
-        return [r4.hash_reference(f"{target}/{text}") for target in targets] + [r4.hash_reference(text)]
-    return [r4.hash_reference(r4.local_reference(text, base) if base else text)]
+def _references(asked: Asked, base: str) -> list[Condition]:
+    parameter, modifier, values = asked.parameter, asked.modifier, asked.values
+    if modifier == "identifier":
+        return equals(parameter.number, map(read.identifier_key, values))
+    if modifier == "below":  # of a canonical: any version, or any that begins so
+        urls = [unescape(value).partition("|")[0] for value in values]
+        return [*equals(parameter.number, map(r4.hash_reference, urls)), sure(asked)]
+    return equals(
+        parameter.number,
+        (key for value in values for key in read.reference_keys(parameter, modifier, value, base)),
+    )
 
 
-def _wanted(value: str, modifier: str) -> Wanted:
-    text = r4.fold(unescape(value))
+def _strings(asked: Asked) -> list[Condition]:
+    parameter, modifier = asked.parameter, asked.modifier
+    number, values = parameter.number, [unescape(value) for value in asked.values]
+    if parameter.sounds:
+        return _texts(number, (Wanted("starts", r4.sound(value)) for value in values))
+    folded = [r4.fold(value) for value in values]
+    if not all(folded):
+        raise BadValue("expected some text")
     if modifier == "exact":
-        return Wanted("exact", text)
-    return Wanted("contains" if modifier == "contains" else "starts", text)
+        return [*_texts(number, (Wanted("exact", text) for text in folded)), sure(asked)]
+    if modifier == "contains":
+        return _contained(asked, folded)
+    found = _texts(number, (Wanted("starts", text) for text in folded))
+    return [*found, sure(asked)] if any(len(text) == r4.TEXT_LIMIT for text in folded) else found
 
 
-def _prefixed(value: str) -> tuple[Prefix, str]:
-    if value[:2] in _PREFIXES:
-        return cast(Prefix, value[:2]), value[2:]
-    return "eq", value
+def _contained(asked: Asked, folded: list[str]) -> list[Condition]:
+    """`:contains`: rows tell, unless a text was too long for the index; then the body does."""
+    number = asked.parameter.number
+    within = Text(number, tuple(Wanted("contains", text) for text in folded))
+
+    def test(one: Candidate, rows: Packed) -> bool:
+        return within.match(rows, 0) or (
+            any(p == number and len(value) == r4.TEXT_LIMIT for p, value in rows.text)
+            and certain(asked, one.body)
+        )
+
+    return [Equal(number, (PRESENT,)), Checked(test)]
 
 
-def date_spans(values: tuple[str, ...], zone: tzinfo | None) -> tuple[Span, ...]:
-    """Dates with a prefix or none; `ap` allows a tenth of the distance to now."""
-    spans = []
-    for value in values:
-        prefix, text = _prefixed(value)
-        if not _DATE.fullmatch(text):
-            raise ValueError(text)
-        low, high = r4.date_range(text, zone or UTC)
-        if prefix == "ap":
-            slack = abs(clock.now() - low) // 10
-            low, high = low - slack, high + slack
-        spans.append(Span(prefix, float(low), float(high)))
-    return tuple(spans)
+def _texts(number: int, wanted: Iterable[Wanted]) -> list[Condition]:
+    text = Text(number, tuple(dict.fromkeys(wanted)))
+    if len(text.wanted) <= MAX_KEYS:
+        return [text]
+    return [Equal(number, (PRESENT,)), OneOf((text,))]
 
 
-def number_span(value: str) -> Span:
-    """A number: `eq` and `ne` by its precision, comparisons by its exact value."""
-    prefix, text = _prefixed(value)
-    try:
-        exact = float(Decimal(text))
-    except InvalidOperation:
-        raise ValueError(text) from None
-    if prefix in ("eq", "ne"):
-        return Span(prefix, *r4.number_range(text))
-    if prefix == "ap":
-        return Span(prefix, exact - abs(exact) / 10, exact + abs(exact) / 10)
-    return Span(prefix, exact, exact)
+def _uris(asked: Asked, base: str) -> list[Condition]:
+    number, values = asked.parameter.number, [unescape(value) for value in asked.values]
+    if asked.modifier == "below":
+        starts = _texts(number, (Wanted("starts", r4.fold(value)) for value in values))
+        return [*starts, sure(asked)]
+    if asked.modifier == "above":
+        return equals(number, (r4.hash_uri(uri) for value in values for uri in above(value)))
+    keys = [r4.hash_uri(value) for value in values]
+    if base and asked.parameter.code == "_profile":
+        keys += [r4.hash_uri(f"{base}/{value}") for value in values if ":" not in value]
+    if asked.parameter.code == "url" and any("|" in value for value in values):
+        keys += [r4.hash_uri(value.partition("|")[0]) for value in values]
+        return [*equals(number, keys), sure(asked)]
+    return equals(number, keys)
 
 
-def _quantities(number: int, values: tuple[str, ...]) -> Condition:
-    """`5.4`, `5.4|system|code`, `5.4||unit`."""
-    plain: list[Span] = []
-    keyed: list[tuple[int, Span]] = []
-    for value in values:
-        text, unit = _quantity(value)
-        if unit is None:
-            plain.append(number_span(text))
-        else:
-            keyed.append((unit, number_span(text)))
-    if plain and keyed:
-        raise ValueError("all or none with a unit")
-    return Keyed(number, tuple(keyed)) if keyed else Range(number, tuple(plain))
+def above(uri: str) -> list[str]:
+    """A URL and every URL above it by its path, with and without a slash at the end.
+
+    >>> above("http://acme.org/fhir/5")
+    ['http://acme.org/fhir/5', 'http://acme.org/fhir', 'http://acme.org/fhir/', 'http://acme.org', 'http://acme.org/']
+    """
+    if not is_url(uri):
+        raise BadValue("expected an http(s) URL: other URIs have no parts to be above")
+    found, rest = [uri], uri.rstrip("/")
+    if rest != uri:
+        found.append(rest)
+    while rest.count("/") > 2:
+        rest = rest.rpartition("/")[0]
+        found += [rest, rest + "/"]
+    return found
 
 
-def _quantity(value: str) -> tuple[str, int | None]:
-    parts = [unescape(part) for part in _BAR.split(value)]
-    if len(parts) == 1 or not any(parts[1:]):
-        return parts[0], None
-    if len(parts) != 3 or not parts[2]:
-        raise ValueError(value)
-    return parts[0], r4.hash_token(parts[1] or None, parts[2])
+def is_url(uri: str) -> bool:
+    """Whether a URI has a path that others can be above or below."""
+    return uri.startswith(("http://", "https://"))
 
 
-def _composites(parameter: r4.SearchParameter, values: tuple[str, ...], zone: tzinfo, base: str) -> Keyed:
+def _ranges(number: int, spans: tuple[Span, ...]) -> list[Condition]:
+    spans = tuple(dict.fromkeys(spans))
+    if len(spans) <= MAX_KEYS:
+        return [Range(number, spans)]
+    return [Equal(number, (PRESENT,)), OneOf((Range(number, spans),))]
+
+
+def _quantities(number: int, values: tuple[str, ...]) -> list[Condition]:
+    """`5.4`, `5.4|system|code`, `5.4||unit`, in any mixture."""
+    found = [read.quantity(value) for value in values]
+    plain = tuple(span for span, unit in found if unit is None)
+    keyed = tuple((unit, span) for span, unit in found if unit is not None)
+    if not keyed:
+        return _ranges(number, plain)
+    if not plain and len(keyed) <= MAX_KEYS:
+        return [Keyed(number, keyed)]
+    return [Equal(number, (PRESENT,)), OneOf((Range(number, plain), Keyed(number, keyed)))]
+
+
+def _place(value: str) -> tuple[float, float, float]:
+    """`latitude|longitude|distance|unit` (http://hl7.org/fhir/R4/location.html#search)."""
+    parts = split(value, "|")
+    if not 2 <= len(parts) <= 4:
+        raise BadValue("expected latitude|longitude|distance|unit")
+    numbers = [read.number_span(f"ge{part}").low for part in parts[:3] if part]
+    if len(numbers) < 2 or abs(numbers[0]) > 90 or abs(numbers[1]) > 180:
+        raise BadValue("expected latitude|longitude|distance|unit, in degrees")
+    if len(numbers) == 2:
+        return numbers[0], numbers[1], NEAR_KM
+    unit = unescape(parts[3]) if len(parts) == 4 and parts[3] else "km"
+    if unit not in _KM or numbers[2] < 0:
+        raise BadValue(f"expected a distance in one of {', '.join(_KM)}")
+    return numbers[0], numbers[1], numbers[2] * _KM[unit]
+
+
+def _searched(code: str, values: tuple[str, ...]) -> Checked:
+    tests = [matcher(code, unescape(value)) for value in values]
+    return Checked(lambda one, rows: any(test(one.body) for test in tests))
+
+
+def _composites(asked: Asked, zone: tzinfo, base: str) -> list[Condition]:
     """http://hl7.org/fhir/R4/search.html#composite"""
-    spans = []
-    for value in values:
-        left, right = _DOLLAR.split(value)
-        for first in _component(parameter.components[0], left, base):
-            kind = parameter.components[1]
-            if kind == "date":
-                spans.append((first, date_spans((right,), zone)[0]))
-            elif kind in ("quantity", "number"):
-                text, unit = _quantity(right)
-                key = first if unit is None else r4.hash_pair(first, unit)
-                spans.append((key, number_span(text)))
-            else:
-                point = Span("eq", 0.0, 0.0)
-                spans += [(r4.hash_pair(first, second), point) for second in _component(kind, right, base)]
-    return Keyed(parameter.number, tuple(spans))
+    parameter = asked.parameter
+    kinds = parameter.components
+    parts = [split(value, "$") for value in asked.values]
+    if any(len(one) != len(kinds) or not all(one) for one in parts):
+        raise BadValue(f"expected {'$'.join(kinds)}")
+    if len(kinds) == 3:
+        return [Equal(parameter.number, (PRESENT,)), _limits(parameter.number, kinds, parts, base)]
+    if kinds[1] == "string":
+        for first, _ in parts:
+            _keys(kinds[0], first, base)
+        return [Equal(parameter.number, (PRESENT,)), sure(asked)]
+    pair = partial(_pair, kinds, zone, base)
+    spans = tuple(dict.fromkeys(one for first, second in parts for one in pair(first, second)))
+    keyed = Keyed(parameter.number, spans)
+    if len(spans) <= MAX_KEYS:
+        return [keyed]
+    return [Equal(parameter.number, (PRESENT,)), OneOf((keyed,))]
 
 
-def _component(kind: str, value: str, base: str) -> list[int]:
-    if kind == "token":
-        return [token_key(value)]
-    if kind == "string":
-        return [r4.hash_text(r4.fold(unescape(value)))]
-    text = unescape(value)
-    return [r4.hash_reference(r4.local_reference(text, base) if base else text)]
+def _limits(number: int, kinds: tuple[str, ...], parts: list[list[str]], base: str) -> Limits:
+    spans = [
+        (key, read.number_span(start), read.number_span(end))
+        for first, start, end in parts
+        for key in _keys(kinds[0], first, base)
+    ]
+    return Limits(number, tuple(spans))
+
+
+_POINT = Span("eq", 0.0, 0.0)
+
+
+def _pair(
+    kinds: tuple[str, ...], zone: tzinfo, base: str, first: str, second: str
+) -> Iterable[tuple[int, Span]]:
+    keys = _keys(kinds[0], first, base)
+    if kinds[1] == "date":
+        return [(key, read.date_span(second, zone)) for key in keys]
+    if kinds[1] in ("quantity", "number"):
+        span, unit = read.quantity(second) if kinds[1] == "quantity" else (read.number_span(second), None)
+        return [(key if unit is None else r4.hash_pair(key, unit), span) for key in keys]
+    return [(r4.hash_pair(key, other), _POINT) for key in keys for other in _keys(kinds[1], second, base)]
+
+
+_KEY_OF: dict[str, Callable[[str], int]] = {
+    "token": read.token_key,
+    "string": lambda value: r4.hash_text(r4.fold(unescape(value))),
+    "uri": lambda value: r4.hash_uri(unescape(value)),
+}
+
+
+def _keys(kind: str, value: str, base: str) -> list[int]:
+    if kind in _KEY_OF:
+        return [_KEY_OF[kind](value)]
+    return read.reference_keys(_ANY, "", value, base)
+
+
+_ANY = r4.SearchParameter(-3, "", "reference", "")

@@ -2,51 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
-from hub import r4
-from hub.errors import Issue, NotSupported
 from hub.store.backend import Reader
-from hub.store.compiling import condition, updated
-from hub.store.conditions import Condition, Equal, Ids
+from hub.store.compiling import TERMINOLOGY, conditions, is_mime, updated
+from hub.store.concepts import concepts
+from hub.store.conditions import Checked, Condition, Equal, Ids
+from hub.store.hierarchy import is_canonical, relatives
+from hub.store.linked import Find, chained, reversed_chain
+from hub.store.listed import listed
 from hub.store.query import Asked, Query
 
-MAX_CHAINED = 1000
-
-Find = Callable[[Reader, Query, int], Awaitable[list[str]]]
-"""The ids of at most so many matches of a query: the search itself, for chains."""
+MAX_IDS = 1000
+"""More ids than this do not drive a search."""
 
 
 async def conditions_of(reader: Reader, query: Query, find: Find) -> list[Condition] | None:
-    """Everything asked as conditions, chains looked up; None when nothing can match."""
-    found: list[Condition] = []
-    if query.ids:
-        ids = set(query.ids[0]).intersection(*query.ids[1:])
-        if not ids:
-            return None
-        found.append(Ids(tuple(sorted(ids))))
-    found += [updated(values, reader.zone) for values in query.updated]
+    """Everything asked as conditions, chains looked up; None when nothing can match.
+
+    Their number and order depend on the query alone as far as they can drive, so that a cursor that names
+    one finds it again on the next page.
+    """
+    named = [set(ids) for ids in query.ids]
+    first: list[Condition] = []
+    rest: list[Condition] = []
     for asked in query.asked:
-        made = await _chained(reader, asked, find) if asked.chain else condition(asked, reader)
-        if isinstance(made, Equal) and not made.keys:
+        made, ids = await _made(reader, query, asked, find)
+        if ids is not None:
+            named.append(ids)
+        if any(isinstance(one, Equal) and not one.keys and not one.negated for one in made):
             return None
-        found.append(made)
-    return found
+        (rest if asked.parameter.code in _FOLLOWING else first).extend(made)
+    found = _named(named)
+    if found is None:
+        return None
+    dated = [updated(values, reader.zone) for values in query.updated]
+    return [*found, *dated, *query.given, *first, *rest]
 
 
-async def _chained(reader: Reader, asked: Asked, find: Find) -> Equal:
-    """A chain, from its far end: the references that lead to what matches there."""
-    keys: list[int] = []
-    for one in asked.chain:
-        ids = await find(reader, Query(one.type, asked=[one.asked]), MAX_CHAINED + 1)
-        keys += [r4.hash_reference(f"{one.type}/{id}") for id in ids]
-        if len(keys) > MAX_CHAINED:
-            text = f"{asked.parameter.code}: more than {MAX_CHAINED} {one.type} resources match; narrow it"
-            raise NotSupported(issues=[Issue(code="too-costly", diagnostics=text)])
-    return Equal(asked.parameter.number, padded(keys))
+_FOLLOWING = frozenset({"_has", "_id", "_text", "_content"})
 
 
-def padded(keys: list[int]) -> tuple[int, ...]:
-    """Repeat the last key up to a power of two, so that few statements serve all lengths."""
+def _named(named: list[set[str]]) -> list[Condition] | None:
+    """The resources that are named by all of these; None when there is none."""
+    if not named:
+        return []
+    ids = named[0].intersection(*named[1:])
+    if not ids:
+        return None
+    if len(ids) <= MAX_IDS:
+        return [Ids(tuple(padded(sorted(ids))))]
+    return [Checked(lambda one, rows: one.id in ids)]
+
+
+async def _made(
+    reader: Reader, query: Query, asked: Asked, find: Find
+) -> tuple[list[Condition], set[str] | None]:
+    """The conditions of one criterion, or the ids it comes down to."""
+    parameter, modifier = asked.parameter, asked.modifier
+    if asked.reverse is not None:
+        return await reversed_chain(reader, query, asked.reverse, find)
+    if parameter.code == "_list":
+        return [], await listed(reader, query.type, asked.values)
+    if parameter.code == "_id":
+        unwanted = frozenset(asked.values)
+        return [Checked(lambda one, rows: one.id not in unwanted)], None
+    if asked.chain:
+        return await chained(reader, query, asked, find, conditions_of), None
+    if parameter.type == "token" and modifier in TERMINOLOGY and not all(map(is_mime, asked.values)):
+        return await concepts(reader, asked), None
+    if parameter.type == "reference" and modifier in ("above", "below") and not is_canonical(parameter):
+        return await relatives(reader, query, asked, find), None
+    return conditions(asked, reader), None
+
+
+def padded(keys: list[str]) -> list[str]:
+    """Repeat the last one up to a power of two, so that few statements serve all lengths."""
     size = 1 << max(len(keys) - 1, 0).bit_length()
-    return tuple(keys + keys[-1:] * (size - len(keys))) if keys else ()
+    return keys + keys[-1:] * (size - len(keys))

@@ -5,32 +5,23 @@ http://hl7.org/fhir/R4/search.html
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import msgspec
 
-from hub import r4
 from hub.errors import Issue
-from hub.store.compiling import check, date_spans
+from hub.store.asking import Reading
 from hub.store.controls import CONTROLS
+from hub.store.escapes import is_legal, split, unescape
 from hub.store.names import type_number
 from hub.store.parameters import R4, Parameters
-from hub.store.query import Asked, Chained, InvalidSearch, Query, wrong
+from hub.store.query import Asked, InvalidSearch, Query, Unknown, wrong
 
-_FORGIVEN = ("not-supported", "required")
+MAX_VALUES = 1000
+"""Values, separated by commas, that one parameter may have."""
+MAX_ALL = 4000
+"""Values that all parameters of a search may have together."""
 _PLAIN = frozenset({"_format", "_pretty"})
-_MODIFIERS = {
-    "token": {"", "not", "missing", "of-type"},
-    "reference": {"", "missing", "identifier"},
-    "string": {"", "exact", "contains", "missing"},
-    "uri": {"", "below", "missing"},
-    "date": {"", "missing"},
-    "number": {"", "missing"},
-    "quantity": {"", "missing"},
-    "composite": {"", "missing"},
-}
-_COMMA = re.compile(r"(?<!\\),")
 
 
 def parse_query(
@@ -38,100 +29,70 @@ def parse_query(
 ) -> Query:
     """Check the parameters of a search on a type.
 
-    Raises InvalidSearch (400) with an issue per wrong one; `lenient` ignores parameters that are unknown or
-    have no value and says so in `ignored` (http://hl7.org/fhir/R4/search.html#errors).
+    Raises InvalidSearch (400) with an issue per wrong one. A parameter without a value is left out; `lenient`
+    leaves out those that are not known, too, and says so in `ignored`. A modifier that is not offered is an
+    error in any case (http://hl7.org/fhir/R4/search.html#errors and #modifiers).
     """
     type_number(type)
     query = Query(type, known)
     issues: list[Issue] = []
+    size = 0
     for name, value in params:
-        if name in _PLAIN:
+        if name in _PLAIN or not value.strip(","):
             continue
+        size += value.count(",") + 1
         try:
             _take(query, name, value)
-        except InvalidSearch as error:
-            if lenient and error.issues[0].code in _FORGIVEN:
+        except Unknown as error:
+            if lenient:
                 query.ignored.append(msgspec.structs.replace(error.issues[0], severity="warning"))
             else:
                 issues += error.issues
+        except InvalidSearch as error:
+            issues += error.issues
+    if size > MAX_ALL:
+        text = f"all parameters together may have {MAX_ALL} values"
+        issues.append(Issue(code="too-costly", diagnostics=text))
     if issues:
         raise InvalidSearch(issues[0].diagnostics, issues=issues)
     return query
 
 
 def _take(query: Query, name: str, value: str) -> None:
-    if name in CONTROLS:
-        CONTROLS[name](query, name, value)
+    control = CONTROLS.get(name) or CONTROLS.get(name.partition(":")[0])
+    if control is not None:
+        control(query, name, value)
         if name != "_cursor":
             query.used.append((name, value))
         return
-    values = tuple(part for part in _COMMA.split(value) if part)
-    if not values:
-        raise wrong(name, "has no value", "required")
-    if name == "_id":
-        query.ids.append(values)
-    elif name == "_lastUpdated":
-        check_dates(name, values)
-        query.updated.append(values)
+    if name == "_type":
+        _own_type(query, value)
     else:
-        query.asked.append(_asked(query.known, query.type, name, values))
+        add(query, Reading(query.known, name, values_of(name, value)).asked(query.type, name))
     query.used.append((name, value))
 
 
-def _asked(known: Parameters, type_name: str, name: str, values: tuple[str, ...], depth: int = 0) -> Asked:
-    path, _, rest = name.partition(".")
-    code, _, modifier = path.partition(":")
-    parameter = known.find(type_name, code)
-    if parameter is None or parameter.plan is None or parameter.type not in _MODIFIERS:
-        raise wrong(name, f"{type_name} has no search parameter of this name here", "not-supported")
-    if rest:
-        return _chained(known, parameter, modifier, name, rest, values, depth)
-    allowed = _MODIFIERS[parameter.type]
-    targeted = parameter.type == "reference" and modifier in r4.TYPES
-    if modifier not in allowed and not targeted:
-        raise wrong(name, f"modifier :{modifier[:40]} is not offered for {parameter.type}", "not-supported")
-    asked = Asked(parameter, modifier, values)
-    check_values(name, asked)
-    return asked
+def values_of(name: str, value: str) -> tuple[str, ...]:
+    """The alternatives of a value, escapes still in them. Raises InvalidSearch."""
+    if not is_legal(value):
+        raise wrong(name, r"expected \, \| \$ or \\ where there is a backslash")
+    values = tuple(part for part in split(value, ",") if part)
+    if len(values) > MAX_VALUES:
+        raise wrong(name, f"has more than {MAX_VALUES} values", "too-costly")
+    return values
 
 
-def _chained(
-    known: Parameters,
-    parameter: r4.SearchParameter,
-    target: str,
-    name: str,
-    rest: str,
-    values: tuple[str, ...],
-    depth: int,
-) -> Asked:
-    """http://hl7.org/fhir/R4/search.html#chaining"""
-    if parameter.type != "reference":
-        raise wrong(name, f"{parameter.code} is no reference and cannot be followed")
-    if depth > 3:
-        raise wrong(name, "chains are followed four steps at most")
-    targets = [target] if target else [t for t in parameter.targets or r4.TYPES if _knows(known, t, rest)]
-    if not targets or target not in ("", *r4.TYPES):
-        raise wrong(name, "no type it leads to has this parameter", "not-supported")
-    chain = tuple(Chained(one, _asked(known, one, rest, values, depth + 1)) for one in targets)
-    return Asked(parameter, "", values, chain)
+def add(query: Query, asked: Asked) -> None:
+    """Ask one more thing."""
+    if asked.parameter.code == "_id" and not asked.modifier:
+        query.ids.append(tuple(unescape(value).removeprefix(f"{query.type}/") for value in asked.values))
+    elif asked.parameter.code == "_lastUpdated":
+        query.updated.append(asked.values)
+    else:
+        query.asked.append(asked)
 
 
-def _knows(known: Parameters, type_name: str, rest: str) -> bool:
-    code = rest.partition(".")[0].partition(":")[0]
-    return type_name in r4.TYPES and known.find(type_name, code) is not None
-
-
-def check_values(name: str, asked: Asked) -> None:
-    """Whether values can be read at all; compiled later, when the zone is known."""
-    try:
-        check(asked)
-    except ValueError:
-        raise wrong(name, f"the value is no {asked.parameter.type}") from None
-
-
-def check_dates(name: str, values: tuple[str, ...]) -> None:
-    """Dates with a prefix or none."""
-    try:
-        date_spans(values, None)
-    except ValueError:
-        raise wrong(name, "the value is no date") from None
+def _own_type(query: Query, value: str) -> None:
+    """`_type` chooses among types; a search on one type already has."""
+    if query.type not in value.split(","):
+        raise wrong("_type", f"this is a search of {query.type}; ask the base for several types")

@@ -1,6 +1,6 @@
-"""The last word on a hit: its own body, where hashes may collide and folded text is not exact.
+"""The last word on a hit: its own body, where hashes may collide and rows are not exact.
 
-The search parameter's own expression finds the values (http://hl7.org/fhir/R4/search.html#exact).
+The search parameter's own expression finds the values (http://hl7.org/fhir/R4/search.html#modifiers).
 """
 
 from __future__ import annotations
@@ -9,27 +9,97 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from hub import r4
-from hub.store.compiling import parts_of_token, unescape
+from hub.r4.hashes import folded
+from hub.store.escapes import split, unescape
 from hub.store.query import Asked
+from hub.store.values import parts_of_token
+
+_PARTS = frozenset(
+    [
+        "text",
+        "family",
+        "given",
+        "prefix",
+        "suffix",
+        "line",
+        "city",
+        "district",
+        "state",
+        "postalCode",
+        "country",
+    ]
+)
+"""The strings of names and addresses that a search covers (http://hl7.org/fhir/R4/search.html#string)."""
 
 
 def certain(asked: Asked, body: bytes) -> bool:
-    """Whether the body really holds one of the values. Only tokens and exact strings are looked at."""
-    if asked.modifier == "exact":
-        wanted = {unescape(value) for value in asked.values}
-        return any(text in wanted for text in _texts(_values(asked, body)))
-    if asked.parameter.type == "token" and asked.modifier == "":
+    """Whether the body really holds one of the values.
+
+    Plain tokens, and what `hub.store.compiling` leaves to the body: strings, `:below`, canonical versions
+    and composites with a string. True for everything else.
+    """
+    kind, modifier = asked.parameter.type, asked.modifier
+    if kind == "string" and modifier in _STRINGS and not asked.parameter.sounds:
+        holds = _STRINGS[modifier]
+        wanted = [unescape(value) for value in asked.values]
+        return any(holds(text, one) for text in _texts(values(asked, body)) for one in wanted)
+    if kind == "token" and modifier == "":
         tests = [_token_test(value) for value in asked.values]
-        found = list(_tokens(_values(asked, body)))
-        return any(test(system, code) for test in tests for system, code in found)
-    return True
+        return any(test(*token) for token in _tokens(values(asked, body)) for test in tests)
+    if kind == "composite" and "string" in asked.parameter.components:
+        return any(_pair(asked, value, r4.tree(body)) for value in asked.values)
+    below = _BELOW.get(kind) if modifier == "below" else None
+    if kind == "uri" and modifier == "" and asked.parameter.code == "url":
+        below = _is_version
+    if below is None:
+        return True
+    tree = r4.tree(body)
+    wanted = [unescape(value) for value in asked.values]
+    return any(below(text, one, tree) for text in _leaves(values(asked, body)) for one in wanted)
 
 
-def _values(asked: Asked, body: bytes) -> list[Any]:
+def values(asked: Asked, body: bytes) -> list[Any]:
+    """What the parameter's expression finds in a body."""
     from hub import fhirpath  # loaded when a recheck is first needed
 
-    expression = fhirpath.compile(asked.parameter.expression)
-    return expression(r4.tree(body))
+    found: list[Any] = fhirpath.compile(asked.parameter.expression)(r4.tree(body))
+    return found
+
+
+_STRINGS: dict[str, Callable[[str, str], bool]] = {
+    "": lambda text, wanted: folded(text).startswith(folded(wanted)),
+    "exact": lambda text, wanted: text == wanted,
+    "contains": lambda text, wanted: folded(wanted) in folded(text),
+}
+
+
+def _uri_below(text: str, wanted: str, tree: Any) -> bool:
+    """By path: `http://a/b` is above `http://a/b/c` and not above `http://a/bc`."""
+    return text == wanted or text.startswith(wanted if wanted.endswith("/") else wanted + "/")
+
+
+def _mime_below(text: str, wanted: str, tree: Any) -> bool:
+    return text == wanted or text.partition(";")[0].strip() == wanted
+
+
+def _canonical_below(text: str, wanted: str, tree: Any) -> bool:
+    """`url` is above every version, `url|1` above 1 and 1.2."""
+    url, _, version = wanted.partition("|")
+    found, _, its = text.partition("|")
+    return found == url and (not version or its == version or its.startswith(version + "."))
+
+
+def _is_version(text: str, wanted: str, tree: Any) -> bool:
+    """`url|version` of a resource that has both."""
+    url, _, version = wanted.rpartition("|")
+    return text == wanted or (bool(url) and text == url and tree.get("version") == version)
+
+
+_BELOW: dict[str, Callable[[str, str, Any], bool]] = {
+    "uri": _uri_below,
+    "token": _mime_below,
+    "reference": _canonical_below,
+}
 
 
 def _texts(node: Any) -> Iterator[str]:
@@ -39,24 +109,65 @@ def _texts(node: Any) -> Iterator[str]:
         for one in node:
             yield from _texts(one)
     elif isinstance(node, dict):
-        for one in node.values():
-            yield from _texts(one)
+        for name in _PARTS.intersection(node):
+            yield from _texts(node[name])
 
 
-def _token_test(value: str) -> Callable[[str, str], bool]:
+def _leaves(node: list[Any]) -> Iterator[str]:
+    return (one for one in node if isinstance(one, str))
+
+
+def _token_test(value: str) -> Callable[[str | None, str], bool]:
     system, code = parts_of_token(value)
-    return lambda s, c: (system is None or s == system) and (code is None or c == code)
+    return lambda s, c: (system is None or s is None or s == system) and (code is None or c == code)
 
 
-def _tokens(node: Any) -> Iterator[tuple[str, str]]:
+def _tokens(node: Any) -> Iterator[tuple[str | None, str]]:
+    """(system, code) of every token; None where the system is not written but implied."""
     if isinstance(node, bool):
-        yield "", "true" if node else "false"
+        yield None, "true" if node else "false"
     elif isinstance(node, str):
-        yield "", node
+        yield None, node
     elif isinstance(node, list):
         for one in node:
             yield from _tokens(one)
     elif isinstance(node, dict):
         if "coding" in node:
             yield from _tokens(node["coding"])
-        yield node.get("system", ""), node.get("code") or node.get("value") or ""
+        system = node.get("system", "")
+        yield None if system in _CONTACTS else system, node.get("code") or node.get("value") or ""
+
+
+_CONTACTS = frozenset({"phone", "fax", "email", "pager", "url", "sms", "other"})
+"""The systems of a ContactPoint, which is asked by its use as well."""
+
+
+def _pair(asked: Asked, value: str, tree: Any) -> bool:
+    """A composite with a string: the parts of one group both match, the string by its beginning."""
+    wanted = split(value, "$")
+    for steps, *plans in asked.parameter.plan or ():
+        for group in _walk([tree], steps):
+            if all(
+                _part(kind, one, [leaf for path, *_ in plan for leaf in _walk([group], path)])
+                for kind, one, plan in zip(asked.parameter.components, wanted, plans, strict=True)
+            ):
+                return True
+    return False
+
+
+def _part(kind: str, wanted: str, found: list[Any]) -> bool:
+    if kind == "string":
+        return any(_STRINGS[""](text, unescape(wanted)) for text in _texts(found))
+    test = _token_test(wanted)
+    return any(test(*token) for token in _tokens(found))
+
+
+def _walk(nodes: list[Any], steps: list[Any]) -> list[Any]:
+    """Follow the members that a plan names."""
+    for step in steps:
+        if step[0] == "f":
+            found = [node[step[1]] for node in nodes if isinstance(node, dict) and step[1] in node]
+            nodes = [leaf for one in found for leaf in (one if isinstance(one, list) else [one])]
+        elif step[0] == "first":
+            nodes = nodes[:1]
+    return nodes
