@@ -149,7 +149,7 @@ def _deliveries(routes: APIRouter, desk: Desk) -> None:
 
     @routes.get("/subscriptions", tags=["deliveries"])
     async def told() -> JsonRow:
-        """Subscriptions that are told of changes: how many arrived, how many wait, and what went wrong last."""
+        """Subscriptions that are told of changes: how many arrived and wait, and what went wrong last."""
         found = await subscriptions.listing(desk.store)
         waiting = await outbox.open_keys(desk.store, CHANNEL)
         return {

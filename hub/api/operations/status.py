@@ -1,7 +1,7 @@
 """$status of Subscriptions: whether each is told, how often it was, and what went wrong last.
 
-R4 itself defines no such operation; this is the one of the Subscriptions backport, which returns a searchset of
-Parameters: http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/backport-subscription-status
+R4 itself defines no such operation; this is the one of the Subscriptions backport, which returns a searchset
+of Parameters: http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/backport-subscription-status
 """
 
 from __future__ import annotations
@@ -87,6 +87,6 @@ STATUS = Offered(
     run=status,
     on=frozenset({"type", "instance"}),
     types=frozenset({TYPE}),
-    description="Whether Subscriptions are told, how many changes they were told of, and what went wrong last",
+    description="Whether Subscriptions are told, of how many changes so far, and what went wrong last",
 )
 """http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/backport-subscription-status"""
