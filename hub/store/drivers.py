@@ -1,15 +1,16 @@
-"""The SQL of a search: one condition drives it in the order of its index, the others follow in SQL or after.
+"""The SQL of a search: one walk through an index, cut to a page, then the resources of that page.
 
-A statement is made once per shape. Every row is a candidate: the driving key's values, then pid, id, packed
-keys, version, updated and body. Keyset paging: `after` is the driving key of the last row seen.
+A statement is made once per shape. Every row is a candidate: the walk's key, then pid, id, packed keys,
+updated and sequence, and where they are wanted version and body. The page is cut on the index alone; keyset
+paging goes on after the key of the last row seen.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import msgspec
 from sqlalchemy import (
     ColumnElement,
     Select,
@@ -18,20 +19,24 @@ from sqlalchemy import (
     exists,
     func,
     literal_column,
-    or_,
+    not_,
     select,
+    text,
     tuple_,
-    union_all,
+    union,
 )
 from sqlalchemy.sql.expression import FromClause
 from sqlalchemy.types import TypeEngine
 
 from hub.store.backend import Reader, Row
-from hub.store.conditions import Condition, Equal, Ids, Keyed, Range, Span, Text, Updated
-from hub.store.names import CHANGE_NUMBER, type_number
+from hub.store.conditions import Equal
+from hub.store.keys import PRESENT
+from hub.store.names import CHANGE_NUMBER
 from hub.store.schema import Real
 from hub.store.statements import Statement, statement
 from hub.store.tables import (
+    LASTING,
+    WIDE,
     head,
     index_composite,
     index_equal,
@@ -41,298 +46,294 @@ from hub.store.tables import (
     type_history,
     version,
 )
+from hub.store.walks import Kind, Walk
 
-ENOUGH = 256
-"""Beyond this many matches a condition counts as unselective."""
-_LAST = "\U0010ffff"
+MERGED = 16
+"""Up to this many keys each are read in order and merged; more are sorted by the database."""
 
-
-class Driver(msgspec.Struct, frozen=True):
-    """What drives a search: a condition (None: the whole type), and the way through its index."""
-
-    condition: Condition | None
-    descending: bool = True
-
-    @property
-    def width(self) -> int:
-        """How many values its key has, the pid (or the sequence) among them."""
-        return _WIDTH.get(type(self.condition), 2)
-
-    @property
-    def timed(self) -> bool:
-        """Whether it goes by last update."""
-        return self.condition is None or isinstance(self.condition, Updated)
-
-
-_WIDTH: dict[type, int] = {Equal: 2, Text: 2, Range: 3, Keyed: 4, Ids: 1}
+_TABLE: dict[Kind, Any] = {
+    "equal": index_equal, "text": index_text, "range": index_range, "range_wide": index_range,
+    "keyed": index_composite, "keyed_wide": index_composite, "name": head, "absent": head,
+    "time": type_history, "ids": head,
+}  # fmt: skip
+_FIXED: dict[Kind, tuple[str, ...]] = {
+    "text": ("param",), "range": ("param",), "range_wide": ("param",), "keyed": ("param", "hash"),
+    "keyed_wide": ("param", "hash"), "name": ("type",), "absent": ("type",), "time": ("type",),
+}  # fmt: skip
+_KEY: dict[Kind, tuple[str, ...]] = {
+    "equal": ("date", "pid"), "text": ("value", "pid"), "range": ("lo", "hi", "pid"),
+    "range_wide": ("hi", "lo", "pid"), "keyed": ("lo", "hi", "pid"), "keyed_wide": ("hi", "lo", "pid"),
+    "name": ("id",), "absent": ("id",), "time": ("updated", "sequence"), "ids": ("pid",),
+}  # fmt: skip
 _CANDIDATE = [
-    resource.c.pid, resource.c.id, resource.c["keys"], version.c.version, resource.c.updated,
-    version.c.sequence, version.c.body,
+    resource.c.pid, resource.c.id, resource.c["keys"], resource.c.updated, resource.c.sequence,
 ]  # fmt: skip
+_FULL = [version.c.version, version.c.body]
+
+
+class Shape(NamedTuple):
+    """All that decides the text of a walk's statement."""
+
+    kind: Kind
+    keys: int
+    low: str
+    high: str
+    test: str
+    descending: bool
+    filters: tuple[int, ...] = ()
+    full: bool = False
+    count: bool = False
 
 
 def _p(name: str, kind: TypeEngine[Any] | None = None) -> Any:
     return bindparam(name, type_=kind)
 
 
-class _Cut(NamedTuple):
-    """A query in order and cut to a page, and the order of its arguments."""
+class _Scan:
+    """A query over one index, growing clause by clause, and the order of its arguments."""
 
-    query: Select[Any]
-    names: list[str]
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+        self.rows = _TABLE[shape.kind]
+        self.key = [self.rows.c[name] for name in _KEY[shape.kind]]
+        self.names: list[str] = []
 
+    def add(self, name: str) -> Any:
+        """An argument, in its turn."""
+        self.names.append(name)
+        return _p(name, Real if name.startswith(("low", "high", "test")) and self._real else None)
 
-def _cut(
-    query: Select[Any],
-    names: list[str],
-    key: list[Any],
-    filters: tuple[int, ...],
-    paged: bool,
-    descending: bool,
-    dated: FromClause = resource,
-) -> _Cut:
-    """Add the other equalities, the place to go on from, order and limit, and their arguments to `names`.
+    @property
+    def _real(self) -> bool:
+        return self.rows in (index_range, index_composite)
 
-    `dated` has the resource's main date and pid.
-    """
-    names = list(names)
-    for number, count in enumerate(filters):
-        keys = [f"f{number}_{i}" for i in range(count)]
-        names += [f"f{number}", *keys]
-        query = query.where(_also(number, keys, dated))
-    if paged:
-        after = [f"after{i}" for i in range(len(key))]
-        names += after
-        place = tuple_(*map(_p, after))
-        query = query.where(tuple_(*key) < place if descending else tuple_(*key) > place)
-    order = [column.desc() if descending else column for column in key]
-    return _Cut(query.order_by(*order).limit(_p("limit")), [*names, "limit"])
+    def clauses(self) -> list[ColumnElement[bool]]:
+        """What every row has: the fixed columns, the bounds, the test."""
+        shape, rows = self.shape, self.rows
+        found = [rows.c[name] == self.add(name) for name in _FIXED[shape.kind]]
+        if shape.kind in ("name", "absent"):
+            found.append(rows.c.deleted.is_(False))
+        if shape.kind.endswith("wide"):
+            found.append(text(WIDE if rows is index_range else LASTING))  # type: ignore[arg-type]
+        for sign, name in ((shape.low, "low"), (shape.high, "high")):
+            if sign:
+                found.append(_compared(self.key[0], sign, self.add(name)))
+        if shape.test:
+            found.append(self._test())
+        return found
 
+    def _test(self) -> ColumnElement[bool]:
+        rows, value = self.rows, self.add("test0")
+        match self.shape.test:
+            case "le":
+                return (rows.c.lo < value) | (rows.c.hi <= self.add("test1"))
+            case "wide>":
+                return _compared(rows.c.lo, "<=", value)
+            case "wide>=":
+                return _compared(rows.c.lo, "<", value)
+            case test:
+                return _compared(rows.c.hi, test.removeprefix("hi"), value)
 
-def _finish(
-    query: Select[Any],
-    names: list[str],
-    key: list[Any],
-    filters: tuple[int, ...],
-    paged: bool,
-    descending: bool,
-) -> Statement:
-    return statement(*_cut(query, names, key, filters, paged, descending))
-
-
-def _also(number: int, keys: list[str], dated: FromClause) -> ColumnElement[bool]:
-    """Another equality that the same resource must have (its rows carry the same date)."""
-    other = index_equal.alias(f"e{number}")
-    return exists(
-        select(1).where(
-            other.c.param == _p(f"f{number}"),
-            other.c.hash.in_([_p(key) for key in keys]) if len(keys) > 1 else other.c.hash == _p(keys[0]),
-            other.c.date == dated.c.date,
-            other.c.pid == dated.c.pid,
-        )
-    )
-
-
-def _joined(source: FromClause, pid: Any) -> Any:
-    return source.join(resource, resource.c.pid == pid).join(
-        version, version.c.sequence == resource.c.sequence
-    )
-
-
-@lru_cache(512)
-def by_equal(count: int, filters: tuple[int, ...], paged: bool) -> Statement:
-    """Equality with `count` keys, newest main date first. Arguments: param, keys, filters, place, limit.
-
-    The page is cut before any body is looked up.
-    """
-    keys = [f"k{i}" for i in range(count)]
-    rows = index_equal
-    one = rows.c.hash.in_([_p(key) for key in keys]) if count > 1 else rows.c.hash == _p("k0")
-    query = select(rows.c.date, rows.c.pid).where(rows.c.param == _p("param"), one)
-    key = [rows.c.date, rows.c.pid]
-    cut = _cut(query.distinct() if count > 1 else query, ["param", *keys], key, filters, paged, True, rows)
-    page = cut.query.subquery("page")
-    joined = select(page.c.date, *_CANDIDATE).select_from(_joined(page, page.c.pid))
-    return statement(joined.order_by(page.c.date.desc(), page.c.pid.desc()), cut.names)
-
-
-@lru_cache(512)
-def by_text(modes: tuple[str, ...], filters: tuple[int, ...], paged: bool) -> Statement:
-    """Strings in their order. Arguments: param, then (low, high) per range, filters, place, limit."""
-    rows = index_text
-    query = select(rows.c.value, *_CANDIDATE).select_from(_joined(rows, rows.c.pid))
-    query = query.where(rows.c.param == _p("param"))
-    names = ["param"]
-    if "contains" not in modes:
-        names += _ends(len(modes))
-        query = query.where(
-            or_(
-                *(and_(rows.c.value >= _p(f"lo{i}"), rows.c.value <= _p(f"hi{i}")) for i in range(len(modes)))
+    def after(self) -> ColumnElement[bool]:
+        """Further along than the place the last page ended at."""
+        place = tuple_(
+            *(
+                _p(f"after{i}", Real if str(column.type) == "DOUBLE" else None)
+                for i, column in enumerate(self.key)
             )
         )
-    return _finish(query, names, [rows.c.value, rows.c.pid], filters, paged, False)
+        self.names += [f"after{i}" for i in range(len(self.key))]
+        key = tuple_(*self.key)
+        return key < place if self.shape.descending else key > place
+
+    def ordered(self, query: Select[Any]) -> Select[Any]:
+        """In the order of the walk, cut to `limit`."""
+        order = [column.desc() if self.shape.descending else column for column in self.key]
+        return query.order_by(*order).limit(_p("limit"))
+
+    def filters(self, dated: FromClause) -> list[ColumnElement[bool]]:
+        """The other equalities that the same resource must have (its rows carry the same date)."""
+        found: list[ColumnElement[bool]] = []
+        for number, count in enumerate(self.shape.filters):
+            other = index_equal.alias(f"e{number}")
+            param = self.add(f"f{number}")
+            keys = [self.add(f"f{number}_{i}") for i in range(count)]
+            one = other.c.hash.in_(keys) if count > 1 else other.c.hash == keys[0]
+            same = and_(other.c.date == dated.c.date, other.c.pid == dated.c.pid)
+            found.append(exists(select(1).where(other.c.param == param, one, same)))
+        return found
 
 
-def _ends(count: int) -> list[str]:
-    return [f"{end}{i}" for i in range(count) for end in ("lo", "hi")]
+def _compared(column: Any, sign: str, value: Any) -> ColumnElement[bool]:
+    found: ColumnElement[bool] = {
+        "<": column < value,
+        "<=": column <= value,
+        ">": column > value,
+        ">=": column >= value,
+    }[sign]
+    return found
 
 
-def _span(rows: Any, prefix: str, number: int) -> ColumnElement[bool]:
-    """What SQL can say of a span; `conditions.Span.match` has the last word."""
-    low, high = _p(f"lo{number}", Real), _p(f"hi{number}", Real)
-    known = {
-        "eq": and_(rows.c.lo >= low, rows.c.lo <= high, rows.c.hi <= high),
-        "ne": or_(rows.c.lo < low, rows.c.hi > high),
-        "gt": and_(rows.c.hi > high, low <= high),
-        "lt": and_(rows.c.lo < low, low <= high),
-        "ge": or_(rows.c.hi > high, rows.c.lo >= low),
-        "le": or_(rows.c.lo < low, rows.c.hi <= high),
-        "sa": and_(rows.c.lo > high, low <= high),
-        "eb": and_(rows.c.hi < low, low <= high),
-        "ap": and_(rows.c.lo <= high, rows.c.hi >= low),
-    }
-    return known[prefix]
+@lru_cache(1024)
+def scan(shape: Shape, paged: bool) -> Statement:
+    """The statement of a walk. Arguments: fixed values, bounds, tests, filters, place, limit."""
+    if shape.kind == "equal":
+        query, names = _equal(shape, paged)
+    elif shape.kind == "ids":
+        query, names = _ids(shape, paged)
+    else:
+        query, names = _walk(shape, paged)
+    if shape.count:
+        return statement(select(func.count()).select_from(query.subquery("cut")), names)
+    page = query.subquery("page")
+    key = [page.c[name] for name in _KEY[shape.kind]]
+    source = page.join(resource, resource.c.pid == page.c.pid)
+    columns = [*key, *_CANDIDATE]
+    if shape.full:
+        source = source.join(version, version.c.sequence == resource.c.sequence)
+        columns += _FULL
+    order = [column.desc() if shape.descending else column for column in key]
+    return statement(select(*columns).select_from(source).order_by(*order), names)
 
 
-@lru_cache(512)
-def by_range(prefixes: tuple[str, ...], filters: tuple[int, ...], paged: bool) -> Statement:
-    """Ranges by their low end. Arguments: param, then (low, high) per span, filters, place, limit."""
-    rows = index_range
-    wanted = or_(*(_span(rows, prefix, i) for i, prefix in enumerate(prefixes)))
-    query = select(rows.c.lo, rows.c.hi, *_CANDIDATE).select_from(_joined(rows, rows.c.pid))
-    query = query.where(rows.c.param == _p("param"), wanted)
-    names = ["param", *_ends(len(prefixes))]
-    return _finish(query, names, [rows.c.lo, rows.c.hi, rows.c.pid], filters, paged, False)
+def _walk(shape: Shape, paged: bool) -> tuple[Select[Any], list[str]]:
+    if paged:  # the place is a bound already, and a second one would lead the database astray
+        shape = shape._replace(high="") if shape.descending else shape._replace(low="")
+    one = _Scan(shape)
+    rows = one.rows
+    source: Any = rows
+    clauses = one.clauses()
+    dated: FromClause = resource
+    if shape.filters or shape.kind in ("time", "absent"):
+        source = rows.join(resource, resource.c.pid == rows.c.pid)
+    if shape.kind == "time":
+        source = source.join(version, version.c.sequence == rows.c.sequence)
+        clauses.append(rows.c.sequence == resource.c.sequence)
+        clauses.append(version.c.change != CHANGE_NUMBER["deleted"])
+    if shape.kind == "absent":
+        clauses.append(_absent(one))
+    clauses += one.filters(dated)
+    if paged:
+        clauses.append(one.after())
+    columns = one.key if rows.c.pid in one.key else [*one.key, rows.c.pid]
+    query = one.ordered(select(*columns).select_from(source).where(*clauses))
+    return query, [*one.names, "limit"]
 
 
-@lru_cache(512)
-def by_keyed(prefixes: tuple[str, ...], filters: tuple[int, ...], paged: bool) -> Statement:
-    """Keys with a range. Arguments: param, then (key, low, high) per span, filters, place, limit."""
-    rows = index_composite
-    wanted = or_(
-        *(and_(rows.c.hash == _p(f"k{i}"), _span(rows, prefix, i)) for i, prefix in enumerate(prefixes))
-    )
-    query = select(rows.c.hash, rows.c.lo, rows.c.hi, *_CANDIDATE).select_from(_joined(rows, rows.c.pid))
-    query = query.where(rows.c.param == _p("param"), wanted)
-    names = ["param", *(f"{end}{i}" for i in range(len(prefixes)) for end in ("k", "lo", "hi"))]
-    return _finish(query, names, [rows.c.hash, rows.c.lo, rows.c.hi, rows.c.pid], filters, paged, False)
+def _absent(one: _Scan) -> ColumnElement[bool]:
+    present = index_equal.alias("present")
+    same = and_(present.c.date == resource.c.date, present.c.pid == resource.c.pid)
+    wanted = and_(present.c.param == one.add("param"), present.c.hash == literal_column(str(PRESENT)), same)
+    return not_(exists(select(1).where(wanted)))
 
 
-@lru_cache(128)
-def by_time(ranged: bool, filters: tuple[int, ...], paged: bool, descending: bool) -> Statement:
-    """A whole type by last update. Arguments: type, (since, until), filters, place, limit."""
-    rows = type_history
-    source = rows.join(
-        resource, and_(resource.c.pid == rows.c.pid, resource.c.sequence == rows.c.sequence)
-    ).join(version, version.c.sequence == rows.c.sequence)
-    key = [rows.c.updated, rows.c.sequence]
-    query = select(*key, *_CANDIDATE).select_from(source)
-    query = query.where(rows.c.type == _p("type"), version.c.change != CHANGE_NUMBER["deleted"])
-    if ranged:
-        query = query.where(rows.c.updated >= _p("since"), rows.c.updated <= _p("until"))
-    names = ["type", *(("since", "until") if ranged else ())]
-    return _finish(query, names, key, filters, paged, descending)
+def _equal(shape: Shape, paged: bool) -> tuple[Select[Any], list[str]]:
+    """Equality with some keys, by main date; several keys are read in order each, and merged."""
+    one = _Scan(shape)
+    rows = one.rows
+    param = one.add("param")
+    keys = [one.add(f"k{i}") for i in range(shape.keys)]
+    rest = one.filters(rows)
+    if paged:
+        rest.append(one.after())
+    names = [*one.names, "limit"]
+    columns = [rows.c.date, rows.c.pid]
+    if shape.keys > MERGED:
+        query = select(*columns).where(rows.c.param == param, rows.c.hash.in_(keys), *rest).distinct()
+        return one.ordered(query), names
+    parts = [select(*columns).where(rows.c.param == param, rows.c.hash == key, *rest) for key in keys]
+    if len(parts) == 1:
+        return one.ordered(parts[0]), names
+    cut = [select(one.ordered(part).subquery(f"u{i}")) for i, part in enumerate(parts)]
+    merged = union(*cut).subquery("merged")
+    order = [merged.c[name].desc() if shape.descending else merged.c[name] for name in _KEY["equal"]]
+    return select(merged).order_by(*order).limit(_p("limit")), names
 
 
-@lru_cache(128)
-def by_ids(count: int, filters: tuple[int, ...], paged: bool) -> Statement:
-    """Resources by name. Arguments: type, ids, filters, place, limit."""
-    ids = [_p(f"i{n}") for n in range(count)]
+def _ids(shape: Shape, paged: bool) -> tuple[Select[Any], list[str]]:
+    """Resources by name."""
+    one = _Scan(shape)
+    type_ = one.add("type")
+    ids = [one.add(f"i{n}") for n in range(shape.keys)]
     query = (
-        select(*_CANDIDATE)
-        .select_from(_joined(head, head.c.pid))
-        .where(head.c.type == _p("type"), head.c.id.in_(ids), head.c.deleted.is_(False))
+        select(head.c.pid)
+        .select_from(head.join(resource, resource.c.pid == head.c.pid))
+        .where(head.c.type == type_, head.c.id.in_(ids), head.c.deleted.is_(False), *one.filters(resource))
     )
-    names = ["type", *(f"i{n}" for n in range(count))]
-    return _finish(query, names, [resource.c.pid], filters, paged, False)
+    if paged:
+        query = query.where(one.after())
+    return one.ordered(query), [*one.names, "limit"]
 
 
 def driven(
-    driver: Driver, type_name: str, filters: list[Equal], after: tuple[Any, ...] | None
+    walk: Walk,
+    filters: Sequence[Equal] = (),
+    after: Row | None = None,
+    *,
+    full: bool = True,
+    count: bool = False,
 ) -> tuple[Statement, list[Any]]:
-    """The statement of a search and its arguments, the limit still missing."""
-    counts = tuple(len(one.keys) for one in filters)
-    paged = after is not None
-    tail = [value for one in filters for value in (one.param, *one.keys)] + list(after or ())
-    one = driver.condition
-    ends: list[Any]
-    match one:
-        case Equal():
-            return by_equal(len(one.keys), counts, paged), [one.param, *one.keys, *tail]
-        case Text():
-            modes = tuple(wanted.mode for wanted in one.wanted)
-            ends = [
-                end
-                for w in one.wanted
-                for end in (w.folded, w.folded + _LAST if w.mode == "starts" else w.folded)
-            ]
-            return by_text(modes, counts, paged), [one.param, *([] if "contains" in modes else ends), *tail]
-        case Range():
-            ends = [end for span in one.spans for end in (span.low, span.high)]
-            return by_range(tuple(s.prefix for s in one.spans), counts, paged), [one.param, *ends, *tail]
-        case Keyed():
-            ends = [end for key, span in one.spans for end in (key, span.low, span.high)]
-            return by_keyed(tuple(s.prefix for _, s in one.spans), counts, paged), [one.param, *ends, *tail]
-        case Ids():
-            return by_ids(len(one.ids), counts, paged), [type_number(type_name), *one.ids, *tail]
-        case _:
-            limits = _limits(one.spans) if isinstance(one, Updated) else ()
-            made = by_time(bool(limits), counts, paged, driver.descending)
-            return made, [type_number(type_name), *limits, *tail]
+    """The statement of a walk and its arguments, the limit still missing."""
+    fixed = walk.fixed
+    keys = 0
+    if walk.kind in ("equal", "ids"):
+        fixed = (fixed[0], *padded(fixed[1:]))
+        keys = len(fixed) - 1
+    low, high = walk.low, walk.high
+    shape = Shape(
+        walk.kind,
+        keys,
+        "" if low is None else ">" if low.strict else ">=",
+        "" if high is None else "<" if high.strict else "<=",
+        walk.test,
+        walk.descending,
+        tuple(len(padded(one.keys)) for one in filters),
+        full,
+        count,
+    )
+    args = list(fixed if walk.kind != "absent" else fixed[:1])
+    if low is not None and (after is None or walk.descending):
+        args.append(low.value)
+    if high is not None and (after is None or not walk.descending):
+        args.append(high.value)
+    args += walk.tested
+    if walk.kind == "absent":
+        args.append(fixed[1])
+    args += [value for one in filters for value in (one.param, *padded(one.keys))]
+    args += after or ()
+    return scan(shape, after is not None), args
 
 
-def _limits(spans: tuple[Span, ...]) -> tuple[int, ...]:
-    """The first and last microsecond that any of the spans allows, if they bound anything."""
-    if len(spans) != 1:
-        return ()
-    span = spans[0]
-    low, high = int(span.low), int(span.high)
-    known = {
-        "eq": (low, high), "ap": (low, high), "ge": (low, 2**62), "gt": (high + 1, 2**62),
-        "sa": (high + 1, 2**62), "le": (0, high), "lt": (0, low - 1), "eb": (0, low - 1),
-    }  # fmt: skip
-    return known.get(span.prefix, ())
+def padded(keys: Sequence[Any]) -> tuple[Any, ...]:
+    """Repeat the last key up to a power of two, so that few statements serve all lengths."""
+    size = 1 << max(len(keys) - 1, 0).bit_length()
+    return (*keys, *([keys[-1]] * (size - len(keys))))
 
 
-def is_first(driver: Driver, key: tuple[Any, ...], rows: Any) -> bool:
-    """Whether a candidate came by the first of its matching index rows: the others are the same hit again."""
-    match driver.condition:
-        case Text() as one:
-            return bool(one.first(rows) == key[0])
-        case Range() as one:
-            return one.first(rows) == tuple(key[:2])
-        case Keyed() as one:
-            return one.first(rows) == tuple(key[:3])
-        case _:
-            return True
+_BODIES = {
+    "one": statement(select(version.c.sequence, *_FULL).where(version.c.sequence == _p("s")), ["s"]),
+    "many": statement(
+        select(version),
+        postgres="SELECT sequence, version, body FROM version WHERE sequence = ANY($1::bigint[])",
+    ),
+}
 
 
-@lru_cache(64)
-def _counting(counts: tuple[int, ...]) -> Statement:
-    """How many rows each equality has, up to ENOUGH. Arguments: per equality its param and keys."""
-    names: list[str] = []
-    parts: list[Any] = []
-    for number, count in enumerate(counts):
-        keys = [f"c{number}_{i}" for i in range(count)]
-        names += [f"c{number}", *keys]
-        inner = select(1).where(
-            index_equal.c.param == _p(f"c{number}"), index_equal.c.hash.in_([_p(key) for key in keys])
-        )
-        rows = inner.limit(ENOUGH).subquery(f"n{number}")
-        parts.append(select(literal_column(str(number)), func.count()).select_from(rows))
-    return statement(union_all(*parts) if len(parts) > 1 else parts[0], names)
+@lru_cache(16)
+def _bodies(count: int) -> Statement:
+    names = [f"s{n}" for n in range(count)]
+    query = select(version.c.sequence, *_FULL).where(version.c.sequence.in_([_p(name) for name in names]))
+    return statement(query, names)
 
 
-async def rarest(reader: Reader, equals: list[Equal]) -> tuple[Equal, int]:
-    """The equality with the fewest rows, and how many (ENOUGH: that many or more)."""
-    if not reader.postgres:
-        counts: list[Row] = []
-        for one in equals:
-            counts += await reader.rows(_counting((len(one.keys),)), one.param, *one.keys)
-        sizes = [row[1] for row in counts]
-    else:
-        args = [value for one in equals for value in (one.param, *one.keys)]
-        counts = await reader.rows(_counting(tuple(len(one.keys) for one in equals)), *args)
-        sizes = [row[1] for row in sorted(counts)]
-    best = min(range(len(equals)), key=sizes.__getitem__)
-    return equals[best], sizes[best]
+async def bodies(reader: Reader, sequences: Sequence[int]) -> dict[int, tuple[int, bytes]]:
+    """(version, body) of versions by their place in commit order."""
+    found: dict[int, tuple[int, bytes]] = {}
+    if reader.postgres and sequences:
+        rows = await reader.rows(_BODIES["many"], list(sequences))
+        return {row[0]: (row[1], bytes(row[2])) for row in rows}
+    for start in range(0, len(sequences), 256):
+        some = padded(sequences[start : start + 256])
+        for row in await reader.rows(_bodies(len(some)), *some):
+            found[row[0]] = (row[1], bytes(row[2]))
+    return found

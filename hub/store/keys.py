@@ -13,6 +13,8 @@ Composite = tuple[int, int, float, float]
 
 PRESENT = 0
 """The hash that stands for "has any value"."""
+NO_VALUE = 1
+"""The hash that stands for "has a value, but nothing to sort or find it by" (a period without its ends)."""
 
 
 class Packed(msgspec.Struct, frozen=True, array_like=True):
@@ -33,6 +35,13 @@ unpack = msgspec.msgpack.Decoder(Packed).decode
 def packed(keys: r4.Keys) -> Packed:
     """The rows that `hub.r4.keys` calls for."""
     equal = set(keys.equal)
+    bare = set(keys.present).difference(
+        (row[0] for row in equal),
+        (row[0] for row in keys.text),
+        (row[0] for row in keys.ranges),
+        (row[0] for row in keys.composites),
+    )
+    equal.update((param, NO_VALUE) for param in bare)
     equal.update((param, PRESENT) for param in keys.present)
     return Packed(
         keys.date,
@@ -40,6 +49,28 @@ def packed(keys: r4.Keys) -> Packed:
         frozenset(keys.text),
         frozenset((param, float(lo), float(hi)) for param, lo, hi in keys.ranges),
         frozenset((param, key, float(lo), float(hi)) for param, key, lo, hi in keys.composites),
+    )
+
+
+def united(one: Packed, other: Packed) -> Packed:
+    """The rows of both, with the date of the first."""
+    return Packed(
+        one.date,
+        one.equal | other.equal,
+        one.text | other.text,
+        one.ranges | other.ranges,
+        one.composites | other.composites,
+    )
+
+
+def without(rows: Packed, numbers: frozenset[int]) -> Packed:
+    """The rows of all but these parameters."""
+    return Packed(
+        rows.date,
+        frozenset(row for row in rows.equal if row[0] not in numbers),
+        frozenset(row for row in rows.text if row[0] not in numbers),
+        frozenset(row for row in rows.ranges if row[0] not in numbers),
+        frozenset(row for row in rows.composites if row[0] not in numbers),
     )
 
 

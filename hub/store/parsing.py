@@ -11,7 +11,7 @@ import msgspec
 
 from hub.errors import Issue
 from hub.store.asking import Reading
-from hub.store.controls import CONTROLS
+from hub.store.controls import CONTROLS, check_together
 from hub.store.escapes import is_legal, split, unescape
 from hub.store.names import type_number
 from hub.store.parameters import R4, Parameters
@@ -55,6 +55,7 @@ def parse_query(
         issues.append(Issue(code="too-costly", diagnostics=text))
     if issues:
         raise InvalidSearch(issues[0].diagnostics, issues=issues)
+    check_together(query)
     return query
 
 

@@ -1,39 +1,36 @@
 """Search on a type: pick what drives it, walk its index, check each candidate, add includes.
 
-Results come in the order of the driving index, or by last update when sorted; the cursor is the driving key
-of the last hit, so pages stay right while data changes. http://hl7.org/fhir/R4/search.html
+Results come in the order of the driving index, or in the order of `_sort`; the cursor is the place of the last
+hit (`hub.store.paging`). http://hl7.org/fhir/R4/search.html
 """
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import binascii
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
 
-from hub.store.backend import Reader, Row, Tx
-from hub.store.conditions import Condition, Equal, Ids, Keyed, Range, Text
+from hub.errors import Issue
+from hub.store import counting, ordering, paging
+from hub.store.backend import Reader, Tx
+from hub.store.candidates import Found, Plan, candidates, filled
+from hub.store.conditions import Condition
 from hub.store.criteria import conditions_of
-from hub.store.drivers import ENOUGH, Driver, driven, is_first, rarest
-from hub.store.including import included
-from hub.store.keys import unpack
+from hub.store.including import Node, included
 from hub.store.locking import lock_keys
+from hub.store.paging import Cursor
+from hub.store.parameters import R4
 from hub.store.parsing import parse_query
-from hub.store.query import Asked, InvalidSearch, Query
-from hub.store.recheck import certain
-from hub.store.store import Store
+from hub.store.query import InvalidSearch, Query
+from hub.store.walks import place
 
 __all__ = ["Hit", "InvalidSearch", "Page", "Query", "parse_query", "resolve", "search", "search_ids"]
 
-MAX_SORTED = 2000
-_CHUNKS = (64, 512)
-
 
 class Hit(msgspec.Struct, frozen=True):
-    """One entry of a page; `updated` in microseconds."""
+    """One entry of a page; `updated` in microseconds. `inside` is the id of a contained resource that is the
+    hit itself: `type` and `id` are then those of what contains it, and `body` is the contained one's."""
 
     type: str
     id: str
@@ -41,74 +38,73 @@ class Hit(msgspec.Struct, frozen=True):
     updated: int
     body: bytes
     mode: Literal["match", "include"] = "match"
+    inside: str = ""
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Matches, then includes. `next` goes into `_cursor` for the page after; `total` only where asked for."""
+    """Matches, then includes. `next` goes into `_cursor` for the page after; `total` only where asked for;
+    `issues` say what the page could not show."""
 
     entries: list[Hit]
     next: str | None = None
     total: int | None = None
-
-
-class _Found(msgspec.Struct, frozen=True):
-    """A candidate that passed: its driving key, and itself."""
-
-    key: Row
-    pid: int
-    id: str
-    keys: bytes
-    version: int
-    updated: int
-    sequence: int
-    body: bytes
-
-
-class _Plan(msgspec.Struct):
-    """`place` is the driver's number among the conditions, for the cursor (-1: by time)."""
-
-    type: str
-    driver: Driver
-    place: int
-    filters: list[Equal]
-    rest: list[Condition]
-    exact: list[Asked]
-    rare: bool = False
+    issues: tuple[Issue, ...] = ()
 
 
 async def search(reader: Reader, query: Query) -> Page:
     """One page of a search. Raises InvalidSearch (400) for a cursor of another search."""
-    conditions = await conditions_of(reader, query, search_ids)
+    cursor = paging.read(query)
+    conditions = await conditions_of(reader, query, search_found)
     if conditions is None:
         return Page([], total=0 if query.total else None)
     total = None
     if query.total:
-        total = len(await _collect(reader, await _plan(reader, query, conditions, ""), None, None))
+        total = await counting.total(reader, await _plan(reader, query, conditions, None))
     if query.count == 0:
         return Page([], total=total)
-    if query.sort:
-        found = await _sorted(reader, query, conditions)
-    else:
-        plan = await _plan(reader, query, conditions, query.cursor)
-        found = await _collect(reader, plan, _after(query.cursor, plan), query.count + 1)
-        found = [msgspec.structs.replace(one, key=(plan.place, *one.key)) for one in found]
-    more = len(found) > query.count
-    found = found[: query.count]
+    found, following = await _page(reader, query, conditions, cursor)
     entries = [_hit(query.type, one) for one in found]
-    extra = await included(reader, query, [(one.id, one.keys, one.body) for one in found])
-    entries += [Hit(s.type, s.id, s.version, s.updated, s.body, "include") for s in extra]
-    return Page(entries, _cursor(found[-1].key) if more else None, total)
+    nodes = [Node(query.type, one.id, one.version, one.updated, one.keys, one.body) for one in found]
+    extra = await included(reader, query, nodes)
+    entries += [Hit(one.type, one.id, one.version, one.updated, one.body, "include") for one in extra.nodes]
+    return Page(entries, following, total, extra.issues)
+
+
+async def find(reader: Reader, query: Query, limit: int) -> list[Found]:
+    """At most `limit` matches with their bodies, in no order that is promised."""
+    conditions = await conditions_of(reader, query, find)
+    if conditions is None:
+        return []
+    plan = await _plan(reader, query, conditions, None)
+    found: list[Found] = []
+    async for some in candidates(reader, plan, None, limit):
+        found += some
+        if len(found) >= limit:
+            break
+    found = found[:limit]
+    await filled(reader, found)
+    return found
 
 
 async def search_ids(reader: Reader, query: Query, limit: int, *, recheck: bool = False) -> list[str]:
     """The ids of at most `limit` matches; `recheck` looks for each token in the body again."""
-    conditions = await conditions_of(reader, query, search_ids)
+    return [one.id for one in await search_found(reader, query, limit, recheck=recheck)]
+
+
+async def search_found(reader: Reader, query: Query, limit: int, *, recheck: bool = False) -> list[Found]:
+    """At most `limit` matches, their bodies not fetched unless something looked at them."""
+    conditions = await conditions_of(reader, query, search_found)
     if conditions is None:
         return []
-    plan = await _plan(reader, query, conditions, "")
+    plan = await _plan(reader, query, conditions, None)
     if recheck:
-        plan.exact = [one for one in query.asked if not one.chain]
-    return [one.id for one in await _collect(reader, plan, None, limit)]
+        plan.exact = [one for one in query.asked if not one.chain and one.reverse is None]
+    found: list[Found] = []
+    async for some in candidates(reader, plan, None, limit, full=recheck):
+        found += some
+        if len(found) >= limit:
+            break
+    return found[:limit]
 
 
 async def resolve(tx: Tx, type: str, params: Sequence[tuple[str, str]]) -> list[str]:
@@ -116,140 +112,78 @@ async def resolve(tx: Tx, type: str, params: Sequence[tuple[str, str]]) -> list[
 
     The keys of the criteria are locked first, so that no other unit stores a match meanwhile.
     """
-    query = parse_query(type, params)
+    query = parse_query(type, params, known=getattr(tx, "known", R4))
+    if not query.selects:
+        raise InvalidSearch(
+            issues=[Issue(code="required", diagnostics="the condition has no search criteria")]
+        )
     await tx.lock(lock_keys(query, tx))
     return await search_ids(tx, query, limit=2, recheck=True)
 
 
-def _hit(type_name: str, one: _Found) -> Hit:
+def _hit(type_name: str, one: Found) -> Hit:
     return Hit(type_name, one.id, one.version, one.updated, one.body)
 
 
-async def _plan(reader: Reader, query: Query, conditions: list[Condition], cursor: str) -> _Plan:
-    """Choose the driver: names, then the rarest equality, then texts, ranges, last the whole type."""
-    place = int(_decoded(cursor)[0]) if cursor else None
-    rare = False
-    if place is None:
-        place, rare = await _best(reader, conditions)
-    if not -1 <= place < len(conditions):
-        raise InvalidSearch("_cursor: it belongs to another search")
-    driver = Driver(conditions[place] if place >= 0 else None)
-    return _planned(query, conditions, driver, place, rare)
+async def _plan(reader: Reader, query: Query, conditions: list[Condition], cursor: Cursor | None) -> Plan:
+    """Choose the driver; later pages go on with the one of the first."""
+    if cursor is None:
+        number = await counting.best(reader, conditions, query.type)
+    else:
+        number = cursor.driver
+        if not -1 <= number < len(conditions):
+            raise InvalidSearch("_cursor: it belongs to another search")
+    return Plan(query.type, conditions, number)
 
 
-def _planned(
-    query: Query, conditions: list[Condition], driver: Driver, place: int, rare: bool = False
-) -> _Plan:
-    others = [one for i, one in enumerate(conditions) if i != place]
-    filters = [one for one in others if isinstance(one, Equal) and not one.negated]
-    rest: list[Condition] = [one for one in others if one not in filters and not isinstance(one, Ids)]
-    exact = [one for one in query.asked if one.modifier == "exact"]
-    if driver.timed and driver.condition is not None:
-        rest.append(driver.condition)
-    return _Plan(query.type, driver, place, filters, rest, exact, rare)
+async def _page(
+    reader: Reader, query: Query, conditions: list[Condition], cursor: Cursor | None
+) -> tuple[list[Found], str | None]:
+    """The matches of one page with their bodies, and the cursor of the next."""
+    plan = await _plan(reader, query, conditions, cursor)
+    want = query.count + 1
+    changed: list[tuple[Found, Any]] | None = None
+    if cursor is not None and cursor.sequence:
+        changed = await paging.moved(reader, plan, cursor)
+        plan.before = cursor.sequence if changed is not None else 0
+    after = cursor.place if cursor is not None else None
+    if query.sort:
+        found = await ordering.page(reader, plan, query.sort, after, want)
+    else:
+        found = []
+        async for some in candidates(reader, plan, after, want):
+            found += some
+            if len(found) >= want:
+                break
+    if changed and cursor is not None:
+        found = _merged(query, plan, found, changed, cursor)
+    more = len(found) > query.count
+    found = found[: query.count]
+    await filled(reader, found)
+    if not more:
+        return found, None
+    start = (cursor.sequence, cursor.updated) if cursor is not None else await paging.now(reader)
+    return found, paging.written(Cursor(paging.identity(query), plan.number, found[-1].place, *start))
 
 
-async def _best(reader: Reader, conditions: list[Condition]) -> tuple[int, bool]:
-    """The place of the best driver, and whether it surely has few matches."""
-    for i, one in enumerate(conditions):
-        if isinstance(one, Ids):
-            return i, True
-    equals = [one for one in conditions if isinstance(one, Equal) and not one.negated]
-    common = -1
-    if equals:
-        best, size = (equals[0], ENOUGH) if len(conditions) == 1 else await rarest(reader, equals)
-        common = conditions.index(best)
-        if size < ENOUGH:
-            return common, True
-    texts = [i for i, one in enumerate(conditions) if isinstance(one, Text) and _narrow(one)]
-    if texts:
-        return texts[0], False
-    for kind in (Keyed, Range):
-        for i, one in enumerate(conditions):
-            if isinstance(one, kind) and common < 0:
-                return i, False
-    return common, False
+def _merged(
+    query: Query, plan: Plan, found: list[Found], changed: list[tuple[Found, Any]], cursor: Cursor
+) -> list[Found]:
+    """The page with what changed since the search began put where it stood then."""
+    walks = plan.walks
 
+    def key(at: Any) -> Any:
+        if query.sort:
+            return ordering.comparable(query.sort, at)
+        return (at[0], ordering.directed(at[1:], walks[at[0]].descending))
 
-def _narrow(text: Text) -> bool:
-    return all(one.mode != "contains" and one.folded for one in text.wanted)
-
-
-async def _collect(reader: Reader, plan: _Plan, after: Row | None, want: int | None) -> list[_Found]:
-    """Candidates that pass, `want` of them or all."""
-    found: list[_Found] = []
-    checked = bool(plan.rest or plan.exact) or not isinstance(plan.driver.condition, Equal | Ids | None)
-    size = min(max(want or _CHUNKS[1], _CHUNKS[0] if checked else 1), _CHUNKS[1])
-    while True:
-        made, args = driven(plan.driver, plan.type, plan.filters, after)
-        rows = await reader.rows(made, *args, size)
-        for row in rows:
-            one = _passed(plan, row) if checked else _candidate(plan, row)
-            if one is not None:
-                found.append(one)
-                if len(found) == want:
-                    return found
-        if len(rows) < size:
-            return found
-        after = tuple(rows[-1][: plan.driver.width])
-        size = min(size * 2, _CHUNKS[1])
-        if isinstance(reader, Store):
-            await asyncio.sleep(0)
-
-
-def _candidate(plan: _Plan, row: Row) -> _Found:
-    width = plan.driver.width
-    return _Found(tuple(row[:width]), *row[width if plan.driver.timed else width - 1 :])
-
-
-def _passed(plan: _Plan, row: Row) -> _Found | None:
-    one = _candidate(plan, row)
-    rows = unpack(one.keys)
-    if not is_first(plan.driver, one.key, rows):
-        return None
-    if not all(condition.match(rows, one.updated) for condition in plan.rest):
-        return None
-    if not all(certain(asked, one.body) for asked in plan.exact):
-        return None
-    return one
-
-
-async def _sorted(reader: Reader, query: Query, conditions: list[Condition]) -> list[_Found]:
-    """By last update: a small result is sorted here, a large one is walked in that order."""
-    descending = query.sort.startswith("-")
-    after = _decoded(query.cursor)[1:] if query.cursor else None
-    plan = await _plan(reader, query, conditions, "")
-    if not plan.driver.timed and (plan.rare or not isinstance(plan.driver.condition, Equal)):
-        found = await _collect(reader, plan, None, MAX_SORTED)
-        if len(found) < MAX_SORTED:
-            found.sort(key=lambda one: (one.updated, one.sequence), reverse=descending)
-            keyed = [msgspec.structs.replace(one, key=(-1, one.updated, one.sequence)) for one in found]
-            return [
-                one
-                for one in keyed
-                if after is None or (one.key[1:] < after if descending else one.key[1:] > after)
-            ][: query.count + 1]
-    plan = _planned(query, conditions, Driver(None, descending), -1)
-    found = await _collect(reader, plan, after, query.count + 1)
-    return [msgspec.structs.replace(one, key=(-1, *one.key)) for one in found]
-
-
-def _cursor(key: Row) -> str:
-    return base64.urlsafe_b64encode(msgspec.msgpack.encode(key)).rstrip(b"=").decode()
-
-
-def _decoded(cursor: str) -> Row:
-    try:
-        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        return msgspec.msgpack.decode(raw, type=tuple[Any, ...])
-    except (ValueError, binascii.Error, msgspec.DecodeError):
-        raise InvalidSearch("_cursor: it is not one this hub gave") from None
-
-
-def _after(cursor: str, plan: _Plan) -> Row | None:
-    if not cursor:
-        return None
-    key = _decoded(cursor)[1:]
-    if len(key) != plan.driver.width:
-        raise InvalidSearch("_cursor: it belongs to another search")
-    return key
+    last = key(cursor.place)
+    for one, (then, rows) in changed:
+        if query.sort:
+            at = ordering.place_of(query.sort, then, rows)
+        else:
+            at = place(plan.condition, walks, then.subject(rows)) or ()
+        if at and last < key(at):
+            one.place = at
+            found.append(one)
+    return sorted(found, key=lambda one: key(one.place))

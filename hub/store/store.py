@@ -12,6 +12,7 @@ from hub.clock import Clock
 from hub.store.backend import Changed, Row, Terms, Tx
 from hub.store.memory import Memory
 from hub.store.parameters import Parameters
+from hub.store.sizes import Sizes
 from hub.store.statements import Statement
 
 T = TypeVar("T")
@@ -26,6 +27,7 @@ class Store(ABC):
     changed   called inside the transaction with the resources that changed in it
     committed called after each commit, when what it wrote can be read
     known     the search parameters there are
+    sizes     how many rows conditions have, for choosing what drives a search
     terms     terminology for `:in`, `:below` and their like; None: there is none
     commits   transactions committed so far; `writes` is how many units shared them
     """
@@ -40,6 +42,7 @@ class Store(ABC):
         self.committed: list[Callable[[], None]] = []
         self.known = Parameters()
         self.terms: Terms | None = None
+        self.sizes = Sizes()
         self.commits = 0
         self.writes = 0
         self._clock = clock

@@ -1,0 +1,189 @@
+"""Candidates of a search: read along a walk, checked against every condition, their bodies fetched last."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import msgspec
+
+from hub.store.backend import Reader, Row
+from hub.store.conditions import Batched, Checked, Condition, Equal, Ids
+from hub.store.drivers import bodies, driven
+from hub.store.keys import NONE, Packed, unpack
+from hub.store.query import Asked
+from hub.store.recheck import certain
+from hub.store.store import Store
+from hub.store.walks import Subject, Walk, place, walks_of
+
+FIRST, MOST = 32, 512
+"""Candidates read at a time: few at first, then more."""
+
+
+class Found(msgspec.Struct):
+    """A candidate. `place` is (number of the walk, its key); `version` and `body` come last."""
+
+    place: Row
+    pid: int
+    id: str
+    keys: bytes
+    updated: int
+    sequence: int
+    version: int = 0
+    body: bytes = b""
+
+    def subject(self, rows: Packed) -> Subject:
+        """What its places are worked out from."""
+        return Subject(self.pid, self.id, self.updated, self.sequence, rows)
+
+
+class Plan(msgspec.Struct):
+    """How a search goes: what drives it, the other equalities (in SQL), and what is checked after.
+
+    `number` is the driver's place among the conditions (-1: the whole type by id). `before`: only what
+    did not change since this place in commit order (0: whatever there is).
+    """
+
+    type: str
+    conditions: list[Condition]
+    number: int = -1
+    exact: list[Asked] = []
+    before: int = 0
+
+    @property
+    def condition(self) -> Condition | None:
+        """What drives."""
+        return self.conditions[self.number] if self.number >= 0 else None
+
+    @property
+    def walks(self) -> list[Walk]:
+        """Its ways through the index."""
+        return walks_of(self.condition, self.type)
+
+    @property
+    def filters(self) -> list[Equal]:
+        """What SQL checks of each candidate."""
+        return [
+            one
+            for i, one in enumerate(self.conditions)
+            if i != self.number and isinstance(one, Equal) and not one.negated
+        ]
+
+    @property
+    def rest(self) -> list[Condition]:
+        """What is checked on each candidate's rows, body and neighbours."""
+        found = []
+        for i, one in enumerate(self.conditions):
+            if isinstance(one, Equal) and not one.negated:
+                continue
+            if i != self.number or not isinstance(one, Ids):
+                found.append(one)
+        return found
+
+    @property
+    def plain(self) -> bool:
+        """Whether whatever the driver and the filters find is a match, once."""
+        single = self.number < 0 or isinstance(self.condition, Equal | Ids)
+        return single and not self.rest and not self.exact and not self.before
+
+
+async def candidates(
+    reader: Reader, plan: Plan, after: Row | None, want: int | None, *, full: bool = True
+) -> AsyncIterator[list[Found]]:
+    """Matches in the order of the driver, in parts, each once. `after` is the place the last page ended at.
+
+    `want` says how many will do; `full` that their bodies are needed.
+    """
+    walks = plan.walks
+    first = after[0] if after else 0
+    for number, walk in enumerate(walks[first:], first):
+        start = after[1:] if after and number == first else None
+        async for some in scanned(reader, plan, walk, start, want, number=number, full=full):
+            yield some
+
+
+async def scanned(
+    reader: Reader,
+    plan: Plan,
+    walk: Walk,
+    after: Row | None,
+    want: int | None,
+    *,
+    number: int = -1,
+    full: bool = True,
+) -> AsyncIterator[list[Found]]:
+    """The matches of one walk. `number` is the walk's among those of the driver (-1: it is an order)."""
+    plain = plan.plain if number >= 0 else not (plan.rest or plan.exact or plan.before)
+    filters = plan.filters
+    size = min(want or MOST, MOST)
+    if not plain:
+        size = max(size + size // 4, FIRST)
+    direct = full and plain
+    while True:
+        made, args = driven(walk, filters, after, full=direct)
+        rows = await reader.rows(made, *args, size)
+        found = [_found(walk, number, row) for row in rows]
+        yield found if plain else await passed(reader, plan, found, number)
+        if len(rows) < size:
+            return
+        after = tuple(rows[-1][: walk.width])
+        size = min(size * 2, MOST)
+        if isinstance(reader, Store):
+            await asyncio.sleep(0)
+
+
+def _found(walk: Walk, number: int, row: Row) -> Found:
+    width = walk.width
+    return Found((number, *row[:width]), *row[width:])
+
+
+async def passed(reader: Reader, plan: Plan, found: Sequence[Found], number: int) -> list[Found]:
+    """Those that pass every check; `number` as above."""
+    rows = [unpack(one.keys) for one in found]
+    on_rows = [one for one in plan.rest if not isinstance(one, Ids | Checked | Batched)]
+    walks = plan.walks
+    kept: list[tuple[Found, Packed]] = []
+    for one, packed in zip(found, rows, strict=True):
+        if plan.before and one.sequence > plan.before:
+            continue
+        if number >= 0 and place(plan.condition, walks, one.subject(packed)) != one.place:
+            continue
+        if all(condition.match(packed, one.updated) for condition in on_rows):
+            kept.append((one, packed))
+    return await held(reader, plan, kept)
+
+
+async def held(reader: Reader, plan: Plan, kept: list[tuple[Found, Packed]]) -> list[Found]:
+    """Those that pass what is decided on the resource itself, then what is decided on others."""
+    looked = [one for one in plan.rest if isinstance(one, Ids | Checked)]
+    if plan.exact or any(isinstance(one, Checked | Batched) for one in plan.rest):
+        await filled(reader, [one for one, _ in kept])
+    kept = [
+        (one, packed)
+        for one, packed in kept
+        if all(condition.holds(one, packed) for condition in looked)
+        and all(certain(asked, one.body) for asked in plan.exact)
+    ]
+    for condition in plan.rest:
+        if isinstance(condition, Batched) and kept:
+            good = await condition.test(reader, [one for one, _ in kept])
+            kept = [pair for pair, yes in zip(kept, good, strict=True) if yes]
+    return [one for one, _ in kept]
+
+
+async def filled(reader: Reader, found: Sequence[Found]) -> None:
+    """Fetch the bodies that are not there yet."""
+    missing = [one for one in found if not one.body]
+    if not missing:
+        return
+    known = await bodies(reader, [one.sequence for one in missing])
+    for one in missing:
+        one.version, one.body = known[one.sequence]
+
+
+def matches(plan: Plan, one: Found, rows: Packed) -> bool:
+    """Whether a resource has the rows of every condition, the driver's and the filters' too."""
+    return rows is not NONE and all(
+        condition.holds(one, rows) if isinstance(condition, Ids) else condition.match(rows, one.updated)
+        for condition in plan.conditions
+    )
