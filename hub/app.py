@@ -19,13 +19,13 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hub import channels, clock, content, conversations, mapping, plugins, timeline
 from hub.api import admin, described, health, outcome
 from hub.api.endpoint import unavailable
 from hub.api.exchange import Api
-from hub.api.routes import PREFIX, Fhir, FhirRoute
+from hub.api.routes import Fhir, is_fhir
 from hub.backlog import Backlog
 from hub.channels import Channel, Runner
 from hub.conversations import Conversations, Target
@@ -209,6 +209,7 @@ class Hub:
         if self._wired:
             await self.backlog.stop()
             self.elsewhere.close()
+            self.api.converter.close()
             await self.api.auditor.flush()
         store, self._store = self._store, None
         await store.close()
@@ -390,6 +391,18 @@ def understanding(settings: Settings, mappings: mapping.Mappings, rules: Rules, 
     return Understanding(bench, mappings, rules, hub_key=settings.key_bytes, canonical=settings.canonical)
 
 
+class Application(FastAPI):
+    """FHIR requests go straight to the hub, all others through FastAPI."""
+
+    fhir: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.fhir is not None and scope["type"] == "http" and is_fhir(scope["path"]):
+            await self.fhir(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
 def create_app(
     settings: Settings, *, run_channels: bool = True, fhir: bool = True, hub: Hub | None = None
 ) -> FastAPI:
@@ -407,7 +420,7 @@ def create_app(
         finally:
             await running.close()
 
-    app = FastAPI(
+    app = Application(
         title=settings.name,
         description="Operators' and plugin routes. FHIR R4 is at /fhir; /fhir/metadata describes it.",
         version=version("sanyi-hub"),
@@ -421,7 +434,7 @@ def create_app(
     app.include_router(health.router(running, admin=fhir))
     if fhir:
         app.include_router(admin.router(running))
-        app.router.routes.insert(0, FhirRoute(PREFIX, running.answer))
+        app.fhir = running.answer
     app.add_exception_handler(HubError, _told)
     app.add_exception_handler(RequestValidationError, _refused)
     app.add_exception_handler(HTTPException, _plain)

@@ -7,13 +7,14 @@ reader could choose an interpretation (http://hl7.org/fhir/R4/json.html).
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import jiter
 import msgspec
 
-from hub.api.outcome import BadRequest
+from hub.api.outcome import BadRequest, UnsupportedMediaType
 from hub.errors import Issue, TooLarge
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -53,6 +54,34 @@ async def read(receive: Receive, declared: str, limit: int) -> bytes:
         chunks.append(chunk)
         if not event.get("more_body"):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def decoded(body: bytes, encoding: str, limit: int) -> bytes:
+    """The body without its Content-Encoding: gzip or none.
+
+    Raises TooLarge as soon as more than `limit` bytes would come out, BadRequest for what is no gzip.
+    """
+    name = encoding.strip().lower()
+    if name in ("", "identity"):
+        return body
+    if name not in ("gzip", "x-gzip"):
+        raise UnsupportedMediaType("Content-Encoding: expected gzip or none")
+    parts: list[bytes] = []
+    size = 0
+    rest = body
+    try:
+        while rest:  # a gzip file may have several members
+            member = zlib.decompressobj(wbits=31)
+            parts.append(member.decompress(rest, limit + 1 - size))
+            size += len(parts[-1])
+            if size > limit:
+                raise TooLarge(f"the unpacked body has more than {limit} bytes")
+            if not member.eof:
+                raise BadRequest("Content-Encoding: the gzip stream ends too early")
+            rest = member.unused_data.lstrip(b"\0")
+    except zlib.error as error:
+        raise BadRequest("Content-Encoding: the body is not gzip") from error
+    return b"".join(parts)
 
 
 def check(body: bytes) -> None:

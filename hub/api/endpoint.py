@@ -1,4 +1,4 @@
-"""From an HTTP request to an interaction and back: one ASGI endpoint per path of `hub.api.routes`.
+"""From an HTTP request to an interaction and back: one endpoint per path of `hub.api.table`.
 
 Every request gets a Caller, one `authorize`, an audit row, a metric, and on every failure an
 OperationOutcome; a failure of the hub itself is logged and told without its inside.
@@ -12,13 +12,12 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 from uuid import uuid4
 
-import msgspec
-
 from hub import security
-from hub.api import auditing, body, negotiation, outcome
+from hub.api import auditing, body, formats, negotiation, outcome, replying
 from hub.api.exchange import Answer, Api, Ask, Interaction
 from hub.api.negotiation import Headers
-from hub.errors import HubError, Issue
+from hub.api.replying import Wish
+from hub.errors import HubError, InvalidResource, Issue
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -26,83 +25,122 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 log = logging.getLogger("hub.api")
 
 BODIES = frozenset({"POST", "PUT", "PATCH"})
+_RESOURCE = formats.JSON | formats.XML
+_CHANGE = _RESOURCE | formats.JSON_PATCH
 
 
 class Endpoint:
-    """All methods of one path; an ASGI application."""
+    """All methods of one path."""
 
-    def __init__(self, api: Api, interactions: Mapping[str, Interaction]) -> None:
+    def __init__(self, api: Api, path: str, interactions: Mapping[str, Interaction]) -> None:
         self._api = api
         self._interactions = interactions
+        self._form = path.endswith("/_search")
         self._allow = ", ".join(
             sorted({*interactions, *(["HEAD"] if "GET" in interactions else []), "OPTIONS"})
         )
 
-    async def __call__(self, scope: Scope, receive: body.Receive, send: Send) -> None:
+    async def answer(
+        self, scope: Scope, receive: body.Receive, send: Send, names: dict[str, Any], refusal: HubError | None
+    ) -> None:
+        """Answer a request; `names` are the parts of its path, `refusal` is what is wrong with them."""
         began = time.perf_counter()
         method = scope["method"]
         interaction = self._interactions.get("GET" if method == "HEAD" else method)
-        headers: list[tuple[bytes, bytes]] = []
+        wish = Wish(head=method == "HEAD")
         try:
-            answer = await self._answer(scope, receive, interaction)
+            answer = await self._answer(scope, receive, interaction, names, refusal, wish)
+            content = await replying.content(self._api, answer, wish)
         except body.Disconnected:
             return
-        except HubError as error:
-            status = outcome.http_status(error)
-            answer = Answer(status=status, body=outcome.render(error.issues))
-            if isinstance(error, outcome.MethodNotAllowed):
-                headers.append((b"allow", error.allow.encode()))
-            if status == 503:
-                headers.append((b"retry-after", b"1"))
-        except Exception:
-            reference = uuid4().hex
-            log.exception("request failed", extra={"reference": reference, "path": scope["path"]})
-            answer = Answer(status=500, body=outcome.render([outcome.unexpected(reference)]))
-        if method == "OPTIONS" and answer.status == 204:
-            headers.append((b"allow", self._allow.encode()))
-        await _reply(self._api, scope, send, answer, headers)
-        name = interaction.name if interaction else method.lower()
+        except Exception as error:
+            answer = _failed(error, scope)
+            content = await replying.told(self._api, answer, wish)
+        await replying.send_answer(self._api, send, answer, content, wish)
+        name = interaction.name if interaction else "none"
         self._api.metrics.count("hub_http_requests_total", name, str(answer.status))
         self._api.metrics.observe("hub_http_seconds", name, seconds=time.perf_counter() - began)
 
-    async def _answer(self, scope: Scope, receive: body.Receive, interaction: Interaction | None) -> Answer:
-        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+    async def _answer(
+        self,
+        scope: Scope,
+        receive: body.Receive,
+        interaction: Interaction | None,
+        names: dict[str, Any],
+        refusal: HubError | None,
+        wish: Wish,
+    ) -> Answer:
+        headers = negotiation.headers_of(scope["headers"])
+        wish.read(headers)
         caller = security.caller_of(scope["headers"], scope.get("client"))
-        if method == "OPTIONS":
-            return Answer(status=204)
+        method = "GET" if wish.head else scope["method"]
+        if method == "OPTIONS" and refusal is None:
+            return Answer(status=204, headers=(("allow", self._allow),))
+        query = negotiation.query_of(scope["query_string"])
+        wish.choose(headers, query, ndjson="name" in names)
+        if refusal is not None:
+            raise refusal
         if interaction is None:
             text = f"{method} is not offered here; Allow names what is"
             raise outcome.MethodNotAllowed(text, self._allow)
-        ask = Ask(caller=caller, method=method, **scope["path_params"])
-        await self._read(ask, scope, receive)
+        ask = Ask(caller=caller, method=method, query=query, **names)
+        if method in BODIES:
+            try:
+                await self._read(ask, receive, headers)
+            except InvalidResource as invalid:
+                return _judged(ask, invalid)
+            if self._form:
+                wish.choose(headers, ask.query)
+        negotiation.conditions(ask, headers)
         return await run(self._api, interaction, ask)
 
-    async def _read(self, ask: Ask, scope: Scope, receive: body.Receive) -> None:
-        headers = negotiation.headers_of(scope["headers"])
-        ask.query = negotiation.query_of(scope["query_string"])
-        if ask.method in BODIES:
-            ask.body = await body.read(receive, headers.get("content-length", ""), self._api.max_body)
-        negotiation.conditions(ask, headers)
-        if ask.method in BODIES:
-            _check_content(ask, headers, form=scope["path"].endswith("/_search"))
-        negotiation.check_accept(headers, ask.query)
+    async def _read(self, ask: Ask, receive: body.Receive, headers: Headers) -> None:
+        """The body, as JSON; of a form, its parameters."""
+        limit = self._api.max_body
+        content = await body.read(receive, headers.get("content-length", ""), limit)
+        if not content and (ask.name or self._form):
+            return
+        declared = headers.get("content-type", "")
+        if self._form:
+            formats.of_body(declared, frozenset({formats.FORM}))
+            ask.query = ask.query + negotiation.query_of(_decoded(content, headers, limit))
+            return
+        found = formats.of_body(declared, _CHANGE if ask.method == "PATCH" else _RESOURCE)
+        content = _decoded(content, headers, limit)
+        ask.body = await self._api.converter.read(content) if found == "xml" else content
 
 
-def _check_content(ask: Ask, headers: Headers, *, form: bool) -> None:
-    if not form:
-        if ask.body or not ask.name:
-            negotiation.check_content(
-                headers, negotiation.PATCH if ask.method == "PATCH" else negotiation.JSON
-            )
-        return
-    if ask.body:
-        negotiation.check_content(headers, (negotiation.FORM,))
-        ask.query = ask.query + negotiation.query_of(ask.body)
+def _decoded(content: bytes, headers: Headers, limit: int) -> bytes:
+    encoding = headers.get("content-encoding", "")
+    return body.decoded(content, encoding, limit) if encoding else content
+
+
+def _judged(ask: Ask, invalid: InvalidResource) -> Answer:
+    """`$validate` answers about XML that no resource has; anything else refuses it."""
+    if ask.name != "validate" or isinstance(invalid, outcome.BadRequest):
+        raise invalid
+    return Answer(body=outcome.render(invalid.issues))
+
+
+def _failed(error: Exception, scope: Scope) -> Answer:
+    """An OperationOutcome about whatever went wrong."""
+    if not isinstance(error, HubError):
+        reference = uuid4().hex
+        log.error("request failed", exc_info=error, extra={"reference": reference, "path": scope["path"]})
+        return Answer(status=500, body=outcome.render([outcome.unexpected(reference)]))
+    status = outcome.http_status(error)
+    headers: list[tuple[str, str]] = []
+    if isinstance(error, outcome.MethodNotAllowed):
+        headers.append(("allow", error.allow))
+    if status == 503:
+        headers.append(("retry-after", "1"))
+    if isinstance(error, outcome.UnsupportedMediaType):
+        headers.append(("accept-encoding", "gzip"))
+    return Answer(status=status, body=outcome.render(error.issues), headers=tuple(headers))
 
 
 async def run(api: Api, interaction: Interaction, ask: Ask) -> Answer:
     """Authorise and run; what only reads, or was refused, is noted for the audit (a write records itself)."""
-    target = "/".join(part for part in (ask.type, ask.id, f"${ask.name}" if ask.name else "") if part)
     status = 500
     answer: Answer | None = None
     try:
@@ -115,19 +153,18 @@ async def run(api: Api, interaction: Interaction, ask: Ask) -> Answer:
         raise
     finally:
         if answer is None or not interaction.writes:
-            detail = answer.about if answer is not None else ""
+            about = answer.about if answer is not None else ""
             api.auditor.note(
                 auditing.row(
-                    ask.caller, interaction.action, target, at=api.now(), detail=detail, status=status
+                    ask.caller, interaction.action, _target(ask), at=api.now(), detail=about, status=status
                 )
             )
 
 
-async def refuse(api: Api, scope: Scope, send: Send, error: HubError) -> None:
-    """Answer a request for which there is no interaction."""
-    status = outcome.http_status(error)
-    await _reply(api, scope, send, Answer(status=status, body=outcome.render(error.issues)), [])
-    api.metrics.count("hub_http_requests_total", "none", str(status))
+def _target(ask: Ask) -> str:
+    if ask.id and not ask.name:
+        return f"{ask.type}/{ask.id}"
+    return "/".join(part for part in (ask.type, ask.id, f"${ask.name}" if ask.name else "") if part)
 
 
 async def unavailable(scope: Scope, send: Send) -> None:
@@ -135,30 +172,9 @@ async def unavailable(scope: Scope, send: Send) -> None:
     issue = Issue(code="transient", diagnostics="the hub is starting; try again in a moment")
     content = outcome.render([issue])
     headers = [
-        (b"content-type", negotiation.FHIR_JSON.encode()),
+        (b"content-type", formats.FHIR_JSON.encode()),
         (b"content-length", str(len(content)).encode()),
         (b"retry-after", b"1"),
     ]
     await send({"type": "http.response.start", "status": 503, "headers": headers})
-    await send({"type": "http.response.body", "body": content})
-
-
-async def _reply(
-    api: Api, scope: Scope, send: Send, answer: Answer, headers: list[tuple[bytes, bytes]]
-) -> None:
-    content = answer.body
-    if content and not answer.media and b"_pretty=true" in scope["query_string"]:
-        content = msgspec.json.format(content, indent=2)
-    if content:
-        headers.append((b"content-type", (answer.media or negotiation.FHIR_JSON).encode()))
-    if answer.status not in (204, 304):
-        headers.append((b"content-length", str(len(content)).encode()))
-    if answer.version:
-        headers.append((b"etag", b'W/"%d"' % answer.version))
-    if answer.updated:
-        headers.append((b"last-modified", negotiation.http_date(answer.updated).encode()))
-    headers += [(name.encode(), value.encode()) for name, value in answer.headers]
-    if answer.location:
-        headers.append((b"location", f"{api.base}/{answer.location}".encode()))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else content})

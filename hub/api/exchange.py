@@ -15,6 +15,8 @@ import msgspec
 
 from hub import clock
 from hub.api.auditing import Auditor
+from hub.api.converting import Converter
+from hub.api.vocabulary import Vocabulary
 from hub.audit import Action
 from hub.errors import Issue
 from hub.hookspecs import Operation
@@ -40,6 +42,7 @@ class Api:
     operations  by (type, name), from plugins
     new_id      ids of resources created by POST
     acceptance  which Subscriptions are accepted
+    vocabulary  code systems, value sets and concept maps
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class Api:
         max_body: int = 64 * 1024 * 1024,
         name: str = "Sanyi Hub",
         acceptance: Acceptance | None = None,
+        vocabulary: Vocabulary | None = None,
     ) -> None:
         self.store = store
         self.base = base.rstrip("/")
@@ -66,8 +70,10 @@ class Api:
         self.max_body = max_body
         self.name = name
         self.acceptance = acceptance or Acceptance(now=now)
+        self.vocabulary = vocabulary or Vocabulary(store, base=self.base)
         self.reader: Reader = store
         self.auditor = Auditor(store)
+        self.converter = Converter()
         self.capabilities: bytes | None = None
 
     def within(self, reader: Reader) -> Api:
@@ -83,8 +89,8 @@ class Ask(msgspec.Struct, kw_only=True):
     type, id, version, name   from the URL (`name` of an operation)
     query                     the parameters in their order, decoded
     body                      the resource, Bundle, Parameters as it came
-    if_match                  the version the caller saw; None: not said
-    if_none_match             "" or `*` or the version as text
+    if_match                  the version the caller saw, or ANY_VERSION; None: not said
+    if_none_match             "" or `*` or versions as text, joined by commas
     if_none_exist             criteria of a conditional create
     returns, lenient          Prefer: return=..., handling=lenient
     """

@@ -1,41 +1,53 @@
-"""What format, which preference, which condition: the headers and `_` parameters of a request.
+"""Which preference, which condition: the headers and `_` parameters of a request.
 
-http://hl7.org/fhir/R4/http.html#mime-type, #ops (Prefer), #concurrency (If-Match), #cread (If-None-Match).
-JSON is what this hub speaks; XML is refused by name.
+http://hl7.org/fhir/R4/http.html#ops (Prefer), #concurrency (If-Match), #cread (If-None-Match). The formats
+are in `hub.api.formats`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from email.utils import formatdate, parsedate_to_datetime
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from time import gmtime
 from typing import cast
 from urllib.parse import parse_qsl
 
 from hub import clock
 from hub.api.exchange import Ask, Parameters, Return
-from hub.api.outcome import BadRequest, NotAcceptable, UnsupportedMediaType
+from hub.api.outcome import BadRequest
 from hub.errors import Issue
+from hub.store.names import ANY_VERSION
 
-FHIR_JSON = "application/fhir+json; charset=utf-8"
-JSON = frozenset({"application/fhir+json", "application/json", "text/json", "json", "application/json+fhir"})
-PATCH = JSON | {"application/json-patch+json"}  # and FHIRPath Patch, which is a Parameters resource
-FORM = "application/x-www-form-urlencoded"
 MAX_PARAMETERS = 1000
 
-_ANY = frozenset({"*/*", "application/*", "text/*"})
-_ETAG = re.compile(r'(?:W/)?"?([1-9][0-9]{0,17})"?')
+_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})").search
+_TAG = r'(?:W/)?"[\x21\x23-\x7e]*"|[0-9]{1,18}'
+_ETAG = re.compile(_TAG).fullmatch
+_ETAGS = re.compile(rf"(?:{_TAG})(?:\s*,\s*(?:{_TAG}))*").fullmatch
+_VERSION = re.compile(r'(?:W/)?"?([1-9][0-9]{0,17})"?').fullmatch
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}").fullmatch
+_READ = frozenset(
+    {
+        b"accept", b"accept-encoding", b"content-type", b"content-length", b"content-encoding", b"prefer",
+        b"if-match", b"if-none-match", b"if-none-exist", b"if-modified-since", b"x-request-id",
+    }
+)  # fmt: skip
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _RETURNS = ("minimal", "representation", "OperationOutcome")
 
 Headers = dict[str, str]
 
 
 def headers_of(raw: Iterable[tuple[bytes, bytes]]) -> Headers:
-    """Header values by lower-case name, repeated ones joined by commas."""
+    """The headers that say what is asked, by lower-case name; repeated ones are joined by commas."""
     found: Headers = {}
-    for name, value in raw:
-        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-        found[key] = f"{found[key]}, {text}" if key in found else text
+    for name, value in raw:  # ASGI promises lower case
+        if name in _READ:
+            key, text = name.decode(), value.decode("latin-1")
+            found[key] = f"{found[key]}, {text}" if key in found else text
     return found
 
 
@@ -43,6 +55,8 @@ def query_of(raw: bytes) -> Parameters:
     """Decoded parameters in their order; 400 when they are not UTF-8 or hold control characters."""
     if not raw:
         return []
+    if b"%" in raw:
+        check_escapes(raw)
     try:
         pairs = parse_qsl(
             raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS
@@ -57,31 +71,16 @@ def query_of(raw: bytes) -> Parameters:
     return pairs
 
 
-def check_accept(headers: Headers, query: Parameters) -> None:
-    """Raise NotAcceptable unless JSON is an acceptable answer; `_format` rules over Accept."""
-    asked = next((value for name, value in query if name == "_format"), "")
-    if asked:
-        offered = [asked.replace(" ", "+")]
-    else:
-        offered = [part for part in headers.get("accept", "").split(",") if part.strip()]
-    if offered and not any(_is_json(part) for part in offered):
-        raise NotAcceptable(
-            "this hub answers in application/fhir+json; the request accepts something else only"
-        )
+def check_escapes(raw: bytes) -> None:
+    """BadRequest for a `%` without two hexadecimal digits behind it."""
+    if _ESCAPE(raw):
+        raise BadRequest("the URL has a % that is not followed by two hexadecimal digits; write %25")
 
 
-def check_content(headers: Headers, accepted: Iterable[str] = JSON) -> None:
-    """Raise UnsupportedMediaType unless the body is JSON in UTF-8."""
-    declared = headers.get("content-type", "")
-    media, parameters = _media(declared)
-    if media not in accepted:
-        found = f"found {media}" if media else "found none"
-        raise UnsupportedMediaType(f"Content-Type: expected application/fhir+json, {found}")
-    if parameters.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
-        raise UnsupportedMediaType("Content-Type: expected charset=utf-8")
-    _check_version(parameters, UnsupportedMediaType)
-    if headers.get("content-encoding", "identity").lower() != "identity":
-        raise UnsupportedMediaType("Content-Encoding: expected an uncompressed body")
+def request_id(headers: Headers) -> str:
+    """X-Request-Id as the client gave it, or empty where it is none that may stand in a header or a log."""
+    given = headers.get("x-request-id", "")
+    return given if given and _REQUEST_ID(given) else ""
 
 
 def pretty(query: Parameters) -> bool:
@@ -115,26 +114,44 @@ def prefer(ask: Ask, header: str) -> None:
 
 
 def etag(value: str, header: str) -> int:
-    """`W/"3"` → 3; 400 for anything else."""
-    found = _ETAG.fullmatch(value.strip())
-    if found is None:
-        raise BadRequest(
-            issues=[Issue(code="value", diagnostics=f'{header}: expected an ETag such as W/"3"')]
-        )
-    return int(found[1])
+    """`W/"3"` → 3; `*` → ANY_VERSION; a tag that is none of ours → 0, which no version has.
+
+    BadRequest for what is no ETag, or several.
+    """
+    text = value.strip()
+    if text == "*":
+        return ANY_VERSION
+    if _ETAG(text) is None:
+        raise _no_etag(header, 'one ETag such as W/"3"')
+    found = _VERSION(text)
+    return int(found[1]) if found else 0
 
 
-def none_match(value: str) -> str:
-    """`*`, or the version of an ETag as text; "" when it is neither (it then matches nothing)."""
-    if value.strip() == "*":
+def none_match(value: str, header: str = "If-None-Match") -> str:
+    """`*`, or the versions of the ETags, joined by commas; `0` stands for a tag that is none of ours."""
+    text = value.strip()
+    if text == "*":
         return "*"
-    found = _ETAG.fullmatch(value.strip())
-    return found[1] if found else ""
+    if _ETAGS(text) is None:
+        raise _no_etag(header, 'ETags such as W/"3"')
+    versions = (_VERSION(one.strip()) for one in text.split(","))
+    return ",".join(one[1] if one else "0" for one in versions)
 
 
-def http_date(micros: int) -> str:
+def _no_etag(header: str, expected: str) -> BadRequest:
+    return BadRequest(issues=[Issue(code="value", diagnostics=f"{header}: expected {expected}")])
+
+
+def http_date(micros: int) -> bytes:
     """`Last-Modified` of a moment."""
-    return formatdate(micros // 1_000_000, usegmt=True)
+    return _http_date(micros // 1_000_000)
+
+
+@lru_cache(4096)
+def _http_date(seconds: int) -> bytes:
+    year, month, day, hour, minute, second, weekday, *_ = gmtime(seconds)
+    name = f"{_DAYS[weekday]}, {day:02} {_MONTHS[month - 1]} {year:04}"
+    return f"{name} {hour:02}:{minute:02}:{second:02} GMT".encode()
 
 
 def _moment(value: str) -> int:
@@ -143,24 +160,3 @@ def _moment(value: str) -> int:
     except (TypeError, ValueError):
         return 0
     return clock.to_micros(moment) if moment.tzinfo is not None else 0
-
-
-def _is_json(part: str) -> bool:
-    media, parameters = _media(part)
-    if media not in JSON and media not in _ANY:
-        return False
-    if parameters.get("q", "1").strip() in ("0", "0.0", "0.00", "0.000"):
-        return False
-    _check_version(parameters, NotAcceptable)
-    return True
-
-
-def _check_version(parameters: dict[str, str], refusal: type[Exception]) -> None:
-    if parameters.get("fhirversion", "4.0") not in ("4.0", "4.0.1"):
-        raise refusal("fhirVersion: this hub speaks 4.0 (FHIR R4)")
-
-
-def _media(value: str) -> tuple[str, dict[str, str]]:
-    media, *rest = value.split(";")
-    pairs = (one.partition("=") for one in rest)
-    return media.strip().lower(), {name.strip().lower(): text.strip().strip('"') for name, _, text in pairs}

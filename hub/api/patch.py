@@ -13,7 +13,7 @@ from hub.api.patching.document import Change, patched, read
 from hub.errors import Gone, InvalidResource, NotFound, PreconditionFailed
 from hub.store import resources
 from hub.store.backend import Tx
-from hub.store.names import name_key
+from hub.store.names import ANY_VERSION, name_key
 from hub.store.resources import Written
 
 
@@ -55,7 +55,7 @@ async def written(api: Api, tx: Tx, ask: Ask, id: str, change: Change) -> Writte
         raise NotFound(f"{ask.type}/{id} is not known; a patch creates nothing")
     if stored.deleted:
         raise Gone(f"{ask.type}/{id} was deleted; an update brings it back")
-    if ask.if_match is not None and ask.if_match != stored.version:
+    if ask.if_match not in (None, ANY_VERSION, stored.version):
         text = f"{ask.type}/{id} is at version {stored.version}, not {ask.if_match}; read it again"
         raise PreconditionFailed(text)
     if ask.if_none_match in ("*", str(stored.version)):

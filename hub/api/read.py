@@ -25,7 +25,7 @@ async def read(api: Api, ask: Ask) -> Answer:
 def unchanged(ask: Ask, version: int, updated: int) -> bool:
     """Whether the client's copy is current (http://hl7.org/fhir/R4/http.html#cread)."""
     if ask.if_none_match:
-        return ask.if_none_match in ("*", str(version))
+        return ask.if_none_match == "*" or str(version) in ask.if_none_match.split(",")
     return bool(ask.if_modified_since) and updated // 1_000_000 <= ask.if_modified_since // 1_000_000
 
 

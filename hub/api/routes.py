@@ -1,16 +1,14 @@
-"""The FHIR routes: plain Starlette routes that give stored bytes back."""
+"""The FHIR base as one ASGI application: a table of paths, and stored bytes given back."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from starlette.routing import BaseRoute, Match, NoMatchFound, Route, Router
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from hub import r4
-from hub.api import body, outcome
+from hub.api import body, negotiation, outcome
 from hub.api.bundles import BUNDLE
-from hub.api.endpoint import Endpoint, refuse
+from hub.api.dispatch import Dispatch
+from hub.api.endpoint import Endpoint
 from hub.api.exchange import Api
 from hub.api.table import PATHS
 from hub.errors import HubError, NotFound
@@ -21,64 +19,51 @@ _TYPES = frozenset(r4.TYPES)
 
 
 class Fhir:
-    """Everything below the base, as one ASGI application; the path it sees starts after `/fhir`."""
+    """Everything at and below `/fhir`, with and without a slash at the end."""
 
     def __init__(self, api: Api) -> None:
-        self._api = api
-        routes = [Route(path, Checked(api, Endpoint(api, methods))) for path, methods in PATHS.items()]
-        self._root = Endpoint(api, {"POST": BUNDLE})
-        self._router = Router(routes, default=self._missing, redirect_slashes=False)
+        self._root = Endpoint(api, "/", {"POST": BUNDLE})
+        self._nothing = Endpoint(api, "", {})
+        self._paths = Dispatch({path: Endpoint(api, path, methods) for path, methods in PATHS.items()})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] in ("", "/"):
-            scope["path_params"] = {}
-            await self._root(scope, receive, send)
+        path: str = scope["path"]
+        segments = path[len(PREFIX) + 1 :].removesuffix("/").split("/")
+        refusal = _escapes(scope)
+        names: dict[str, str] = {}
+        if segments == [""] and len(path) <= len(PREFIX) + 1:
+            endpoint = self._root
         else:
-            await self._router(scope, receive, send)
-
-    async def _missing(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await refuse(self._api, scope, send, NotFound("there is nothing at this URL"))
-
-
-class FhirRoute(BaseRoute):
-    """`/fhir` and everything below it, with and without a slash at the end of the base."""
-
-    def __init__(self, prefix: str, app: ASGIApp) -> None:
-        self._prefix = prefix
-        self._app = app
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        path = scope["path"]
-        if scope["type"] == "http" and (path == self._prefix or path.startswith(self._prefix + "/")):
-            return Match.FULL, {}
-        return Match.NONE, {}
-
-    def url_path_for(self, name: str, /, **path_params: Any) -> Any:
-        raise NoMatchFound(name, path_params)
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app({**scope, "path": scope["path"][len(self._prefix) :], "root_path": ""}, receive, send)
+            found = self._paths.find(segments)
+            if found is None:
+                endpoint = self._nothing
+                refusal = refusal or NotFound("there is nothing at this URL")
+            else:
+                endpoint, names = found
+                refusal = refusal or _check(names)
+        await endpoint.answer(scope, receive, send, names, refusal)
 
 
-class Checked:
-    """Refuses a type that does not exist and an id that cannot be one, before anything is read."""
-
-    def __init__(self, api: Api, endpoint: Endpoint) -> None:
-        self._api = api
-        self._endpoint = endpoint
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        error = _check(scope["path_params"])
-        if error is None:
-            await self._endpoint(scope, receive, send)
-        else:
-            await refuse(self._api, scope, send, error)
+def is_fhir(path: str) -> bool:
+    """Whether a path belongs here."""
+    return path.startswith(PREFIX) and (len(path) == len(PREFIX) or path[len(PREFIX)] == "/")
 
 
-def _check(parameters: dict[str, str]) -> HubError | None:
-    type_name = parameters.get("type")
+def _escapes(scope: Scope) -> HubError | None:
+    raw = scope.get("raw_path") or b""
+    if b"%" in raw:
+        try:
+            negotiation.check_escapes(raw)
+        except HubError as error:
+            return error
+    return None
+
+
+def _check(names: dict[str, str]) -> HubError | None:
+    """A type that does not exist, an id that cannot be one: told before anything is read."""
+    type_name = names.get("type")
     if type_name is not None and type_name not in _TYPES:
         return NotFound("this is not a resource type of FHIR R4")
-    if "id" in parameters and not body.is_id(parameters["id"]):
+    if "id" in names and not body.is_id(names["id"]):
         return outcome.BadRequest("this cannot be an id: expected 1 to 64 letters, digits, - and .")
     return None

@@ -17,6 +17,11 @@ Change = Literal["created", "updated", "unchanged", "superseded", "deleted", "re
 CHANGES: tuple[Change, ...] = ("unchanged", "created", "updated", "deleted", "restored", "superseded")
 """`version.change` is the place in this list."""
 CHANGE_NUMBER: dict[Change, int] = {change: number for number, change in enumerate(CHANGES)}
+ASSIGNED = len(CHANGES)
+"""`version.change` of what was created under an id of the server's, so that its history says POST."""
+
+ANY_VERSION = -1
+"""As the version that must be current: whichever it is, there must be one."""
 
 
 def type_number(name: str) -> int:
