@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hub.store.backend import Reader
 from hub.store.candidates import Plan, candidates
-from hub.store.conditions import Condition, Equal, Ids, Keyed, Range, Text, Updated
+from hub.store.conditions import Condition, Either, Equal, Ids, Keyed, Range, Text, Updated
 from hub.store.drivers import driven
 from hub.store.store import Store
 from hub.store.walks import walks_of
@@ -38,13 +38,13 @@ def can_drive(condition: Condition) -> bool:
             return not condition.negated
         case Text():
             return all(one.mode != "contains" and one.folded for one in condition.wanted)
-        case Range() | Keyed() | Updated() | Ids():
+        case Either() | Range() | Keyed() | Updated() | Ids():
             return True
         case _:
             return False
 
 
-_RANK: dict[type, int] = {Ids: 0, Equal: 1, Text: 2, Keyed: 3, Range: 4, Updated: 5}
+_RANK: dict[type, int] = {Ids: 0, Equal: 1, Either: 1, Text: 2, Keyed: 3, Range: 4, Updated: 5}
 
 
 async def best(reader: Reader, conditions: Sequence[Condition], type_name: str) -> int:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from hub.store.backend import Row
-from hub.store.conditions import Condition, Equal, Ids, Keyed, Range, Span, Text, Updated
+from hub.store.conditions import Condition, Either, Equal, Ids, Keyed, Range, Span, Text, Updated
 from hub.store.keys import Packed
 from hub.store.names import type_number
 from hub.store.tables import NARROW, POINT
@@ -96,6 +96,8 @@ def walks_of(condition: Condition | None, type_name: str) -> list[Walk]:
     match condition:
         case Equal():
             return [Walk("equal", (condition.param, *condition.keys), descending=True)]
+        case Either():
+            return [Walk("equal", pair, descending=True) for pair in condition.pairs]
         case Text():
             return [_text(condition.param, one.mode, one.folded) for one in condition.wanted]
         case Range():
@@ -193,6 +195,10 @@ def place(condition: Condition | None, walks: list[Walk], one: Subject) -> Row |
     match condition:
         case Equal():
             return (0, rows.date, pid) if condition.match(rows, one.updated) else None
+        case Either():
+            found = (number for number, pair in enumerate(condition.pairs) if pair in rows.equal)
+            first = next(found, None)
+            return (first, rows.date, pid) if first is not None else None
         case Ids():
             return (0, pid) if one.id in condition.ids else None
         case Text():
