@@ -26,6 +26,7 @@ from hub.api import admin, described, health, outcome
 from hub.api.endpoint import unavailable
 from hub.api.exchange import Api
 from hub.api.routes import Fhir, is_fhir
+from hub.api.vocabulary import Vocabulary
 from hub.backlog import Backlog
 from hub.channels import Channel, Runner
 from hub.conversations import Conversations, Target
@@ -39,6 +40,7 @@ from hub.settings import ChannelSettings, Settings
 from hub.store import Store, inbox, open_store, outbox
 from hub.store.talks import Talk
 from hub.subscriptions import CHANNEL, Acceptance, Endpoints, RestHook, Subscriptions
+from hub.terminology.tables import tables
 from hub.understanding import Bench, Elsewhere, Understanding
 from hub.validation.rules import Rules
 
@@ -145,6 +147,8 @@ class Hub:
             subscriptions=self.subscriptions,
         )
         self.conversations.woken = self.subscriptions.woken = self.delivery.wake
+        shipped = partial(tables, mapping_folders(self.settings), self.settings.canonical)
+        store.terms = vocabulary = Vocabulary(store, base=self.settings.fhir_base, tables=shipped)
         self.api = Api(
             store,
             base=self.settings.fhir_base,
@@ -155,6 +159,7 @@ class Hub:
             max_body=self.settings.max_body,
             name=self.settings.name,
             acceptance=self.subscriptions.acceptance,
+            vocabulary=vocabulary,
         )
         self.fhir = Fhir(self.api)
         self._wired = True

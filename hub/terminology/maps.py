@@ -75,6 +75,10 @@ class ConceptMap:
                 return _own(target, code)
         return None
 
+    def rows(self) -> list[tuple[str, str, Target]]:
+        """Every exact row: source code, source system (empty: any), target (`$0` filled in)."""
+        return [(source, system, _own(target, source)) for (source, system), target in self._exact.items()]
+
     def __len__(self) -> int:
         return len(self._exact) + len(self._patterns)
 

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 from hub.api.exchange import Offered
 from hub.api.operations.everything import ENCOUNTER_EVERYTHING, PATIENT_EVERYTHING
+from hub.api.operations.expand import EXPAND
+from hub.api.operations.lookup import LOOKUP
 from hub.api.operations.match import MATCH
 from hub.api.operations.meta import META, META_ADD, META_DELETE
 from hub.api.operations.status import STATUS
+from hub.api.operations.subsumes import SUBSUMES
+from hub.api.operations.translate import TRANSLATE
 from hub.api.operations.validate import VALIDATE
+from hub.api.operations.validate_code import VALIDATE_CODE_OF_CODE_SYSTEM, VALIDATE_CODE_OF_VALUE_SET
 
 OFFERED: tuple[Offered, ...] = (
     ENCOUNTER_EVERYTHING,
     PATIENT_EVERYTHING,
+    EXPAND,
+    LOOKUP,
     MATCH,
     META,
     META_ADD,
     META_DELETE,
     STATUS,
+    SUBSUMES,
+    TRANSLATE,
     VALIDATE,
+    VALIDATE_CODE_OF_CODE_SYSTEM,
+    VALIDATE_CODE_OF_VALUE_SET,
 )
 """Every operation, in the order of the alphabet."""
 
