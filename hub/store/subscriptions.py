@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import and_, bindparam, delete, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from hub.store.backend import Reader, Tx
 from hub.store.flow import subscription, subscription_generation
