@@ -39,6 +39,7 @@ from hub.r4.hashes import (
     hash_uri,
 )
 from hub.r4.issues import collect
+from hub.r4.loose import LOOSE_TYPES, loose_keys
 from hub.r4.ranges import MAX_MICROS, MIN_MICROS, date_range, number_range
 from hub.r4.rows import CONTAINED
 from hub.r4.rows import local as local_reference
@@ -50,6 +51,7 @@ __all__ = [
     "COMPARTMENTS",
     "CONTAINED",
     "DATA_TYPES",
+    "LOOSE_TYPES",
     "MAX_MICROS",
     "MIN_MICROS",
     "PRIMITIVES",
@@ -86,6 +88,7 @@ __all__ = [
     "kinds",
     "load",
     "local_reference",
+    "loose_keys",
     "members",
     "number_range",
     "resource_type",

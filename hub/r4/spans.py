@@ -9,6 +9,8 @@ from collections.abc import Callable
 from datetime import tzinfo
 from typing import Any
 
+from msgspec import Raw
+
 from hub.r4.hashes import hash_token
 from hub.r4.ranges import MAX_MICROS, MIN_MICROS, date_range
 
@@ -52,7 +54,8 @@ def main_date(before: int, ranges: Rows, n: int, value: Any, zone: tzinfo, of: D
 
 
 def _number(value: Any) -> float:
-    return float(bytes(value)) if not isinstance(value, int) else float(value)
+    """A decimal is raw text in a struct, and a Decimal in a tree."""
+    return float(bytes(value)) if type(value) is Raw else float(value)
 
 
 def plain_number(ranges: Rows, n: int, value: Any) -> None:

@@ -85,6 +85,14 @@ async def apply(tx: Tx, batch: Batch) -> None:
         await _apply_sqlite(tx, batch)
 
 
+async def apply_index(tx: Tx, batch: Batch) -> None:
+    """Remove and add index rows only."""
+    for statement_, rows in zip(_DROP, _lists(batch.removed), strict=True):
+        await tx.run_many(statement_, rows)
+    for statement_, rows in zip(_ADD, _lists(batch.added), strict=True):
+        await tx.run_many(statement_, sorted(rows))
+
+
 async def _apply_sqlite(tx: Tx, batch: Batch) -> None:
     await tx.run_many(_EVENT, batch.events)
     if not batch.versions:
@@ -94,10 +102,7 @@ async def _apply_sqlite(tx: Tx, batch: Batch) -> None:
     await tx.run_many(_RESOURCE, batch.resources)
     await tx.run_many(_HISTORY, batch.histories)
     await tx.run_many(_TYPE, batch.types)
-    for statement_, rows in zip(_DROP, _lists(batch.removed), strict=True):
-        await tx.run_many(statement_, rows)
-    for statement_, rows in zip(_ADD, _lists(batch.added), strict=True):
-        await tx.run_many(statement_, sorted(rows))
+    await apply_index(tx, batch)
 
 
 def _lists(rows: Rows) -> tuple[list[Any], ...]:

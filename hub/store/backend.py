@@ -10,6 +10,7 @@ from hub.store.statements import Statement
 
 if TYPE_CHECKING:
     from hub.store.memory import Memory
+    from hub.store.parameters import Parameters
     from hub.store.resources import Written
 
 Row = tuple[Any, ...]
@@ -56,7 +57,8 @@ class Terms(Protocol):
 class Tx(Reader, Protocol):
     """The transaction of one unit of work.
 
-    `now` is its time in microseconds since the epoch, never before that of an earlier unit. A unit awaits
+    `now` is its time in microseconds since the epoch, never before that of an earlier unit; `known` are the
+    search parameters as this process knew them when it began. A unit awaits
     nothing but its transaction (on SQLite that never suspends, and anything else is refused), and may
     run more than once, so that it changes nothing outside the database.
     """
@@ -64,6 +66,7 @@ class Tx(Reader, Protocol):
     now: int
     memory: Memory
     changed: Sequence[Changed]
+    known: Parameters
 
     async def rows(self, statement: Statement, *args: Any) -> list[Row]:
         """Every row of a SELECT or of a RETURNING."""

@@ -13,8 +13,10 @@ from hub.store.keys import NONE, Packed, unpack
 from hub.store.locking import identifier_keys
 from hub.store.memory import Head
 from hub.store.names import name_key, type_number
+from hub.store.parameters import R4, Parameters
+from hub.store.posted import as_of
 from hub.store.statements import statement
-from hub.store.tables import head, resource, version
+from hub.store.tables import head, resource, search_generation, version
 
 if TYPE_CHECKING:
     from hub.store.resources import Draft
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
 class Current(msgspec.Struct):
     """The state before the write, and the numbers set aside for it.
 
-    `rows` are the index rows that exist; `xid` is the PostgreSQL transaction (0 on SQLite).
+    `rows` are the index rows that exist; `xid` is the PostgreSQL transaction (0 on SQLite); `known` are the
+    search parameters it is to be indexed by.
     """
 
     head: Head | None
@@ -31,6 +34,7 @@ class Current(msgspec.Struct):
     sequence: int
     rows: Packed = NONE
     xid: int = 0
+    known: Parameters = R4
 
 
 _STATE = [
@@ -45,6 +49,7 @@ _LAST = statement(
     select(
         select(func.coalesce(func.max(resource.c.pid), 0)).scalar_subquery(),
         select(func.coalesce(func.max(version.c.sequence), 0)).scalar_subquery(),
+        select(func.coalesce(func.max(search_generation.c.value), 0)).scalar_subquery(),
     )
 )
 _LOOK = statement(
@@ -52,7 +57,7 @@ _LOOK = statement(
     postgres="""
 SELECT h.pid, h.version, h.sequence, h.updated, h.deleted, h.owner, h.event_time, h.content, r.keys,
        nextval('version_sequence_seq'), CASE WHEN h.pid IS NULL THEN nextval('pid') END,
-       pg_current_xact_id()::text::bigint
+       pg_current_xact_id()::text::bigint, (SELECT search_generation_seen())
 FROM unnest($1::smallint[], $2::text[]) WITH ORDINALITY AS u(type, id, place)
 LEFT JOIN head h ON h.type = u.type AND h.id = u.id
 LEFT JOIN resource r ON r.pid = h.pid
@@ -107,6 +112,7 @@ async def _look_sqlite(tx: Tx, wanted: Sequence[Wanted]) -> list[Current]:
     """Numbers follow the last ones used: this process is the only one that writes."""
     found = []
     pid = sequence = 0
+    indexed = tx.known
     for type_name, id, content in wanted:
         known = tx.memory.get((type_name, id))
         if known is None:
@@ -118,27 +124,30 @@ async def _look_sqlite(tx: Tx, wanted: Sequence[Wanted]) -> list[Current]:
             found.append(Current(known, known.pid, known.sequence))
             continue
         if not sequence:
-            pid, sequence = (await tx.rows(_LAST))[0]
+            pid, sequence, seen = (await tx.rows(_LAST))[0]
+            indexed = await as_of(tx, seen)
         sequence += 1
         if known is None:
             pid += 1
-            found.append(Current(None, pid, sequence))
+            found.append(Current(None, pid, sequence, known=indexed))
         else:
             keys = await tx.rows(_KEYS, known.pid)
-            found.append(Current(known, known.pid, sequence, unpack(keys[0][0])))
+            found.append(Current(known, known.pid, sequence, unpack(keys[0][0]), known=indexed))
     return found
 
 
 async def _look_postgres(tx: Tx, wanted: Sequence[Wanted]) -> list[Current]:
     types = [type_number(type_name) for type_name, _, _ in wanted]
     rows = await tx.rows(_LOOK, types, [id for _, id, _ in wanted])
+    indexed = await as_of(tx, rows[0][12]) if rows else tx.known
     found = []
     for (type_name, id, _), row in zip(wanted, rows, strict=True):
         known = _head(row) if row[0] is not None else None
         if known is not None:
             tx.memory.keep((type_name, id), known)
         rows_then = unpack(row[8]) if row[8] is not None else NONE
-        found.append(Current(known, known.pid if known else row[10], row[9], rows_then, row[11]))
+        pid = known.pid if known else row[10]
+        found.append(Current(known, pid, row[9], rows_then, row[11], indexed))
     return found
 
 

@@ -67,7 +67,7 @@ class PostgresTx:
     """The transaction of one unit; see `hub.store.backend.Tx`."""
 
     postgres = True
-    __slots__ = ("_connection", "_wrote", "base_url", "changed", "held", "memory", "now", "zone")
+    __slots__ = ("_connection", "_wrote", "base_url", "changed", "held", "known", "memory", "now", "zone")
 
     def __init__(
         self, store: Store, connection: asyncpg.Connection[Any], held: set[int] | None = None
@@ -77,6 +77,7 @@ class PostgresTx:
         self.zone = store.zone
         self.base_url = store.base_url
         self.changed: Sequence[Changed] = store.changed
+        self.known = store.known
         self.memory = store.memory
         self.now = store.now()
         self.held: set[int] = set() if held is None else held

@@ -16,9 +16,11 @@ from hub.store.apply import Batch, apply
 from hub.store.backend import Reader, Row, Tx
 from hub.store.body import Parts, split
 from hub.store.current import Current, look, look_locked
-from hub.store.keys import NONE, Packed, pack, packed
+from hub.store.extracting import extracted
+from hub.store.keys import NONE, Packed, pack
 from hub.store.memory import Head
-from hub.store.names import CHANGE_NUMBER, Change, type_number
+from hub.store.names import ANY_VERSION, ASSIGNED, CHANGE_NUMBER, Change, type_number
+from hub.store.parameters import R4, Parameters
 from hub.store.reading import Stored, changes, get, history, superseded, version
 from hub.store.search import resolve
 
@@ -33,8 +35,10 @@ class Draft(msgspec.Struct):
 
     content   16 bytes that stand for everything but the id, `meta.versionId` and `meta.lastUpdated`
     rows      its index rows; None while this process knows the stored one to be the same
+    posted    the posted search parameters that `rows` have been made for
     message   the inbox row it came with (0: none); `event_time` when the sender says it happened (0: undated)
     mapping   the hash of the mapping that made it
+    assigned  whether the server chose its id
     """
 
     type: str
@@ -44,15 +48,17 @@ class Draft(msgspec.Struct):
     content: bytes
     owner: str
     rows: Packed | None = None
+    posted: tuple[r4.SearchParameter, ...] = ()
     message: int = 0
     event_time: int = 0
     mapping: bytes = b""
+    assigned: bool = False
 
-    def index(self, reader: Reader) -> Packed:
-        """The index rows, made now if they were spared."""
-        if self.rows is None:
-            resource = r4.decode(self.body, self.type)
-            self.rows = packed(r4.keys(resource, zone=reader.zone, base_url=reader.base_url))
+    def index(self, reader: Reader, posted: tuple[r4.SearchParameter, ...]) -> Packed:
+        """The index rows, made now if they were spared or made for other posted parameters."""
+        if self.rows is None or self.posted != posted:
+            self.rows = extracted(r4.decode(self.body, self.type), self.body, posted, reader)
+            self.posted = posted
         return self.rows
 
 
@@ -95,10 +101,11 @@ def draft(
     made = Draft(type or parts.type, id or parts.id, body, parts, parts.content(), owner)
     made.message, made.event_time, made.mapping = message, event_time, mapping
     memory = getattr(store, "memory", None)
-    known: Head | None = memory.get((made.type, made.id)) if memory is not None else None
-    spared = known is not None and (fallback or (known.content == made.content and not known.deleted))
+    stored: Head | None = memory.get((made.type, made.id)) if memory is not None else None
+    spared = stored is not None and (fallback or (stored.content == made.content and not stored.deleted))
     if not spared or parts.type != made.type:
-        made.index(store)
+        known: Parameters = getattr(store, "known", R4)
+        made.index(store, known.indexed(made.type))
     if not made.id:
         raise InvalidResource("A resource needs an id to be stored", expression=f"{made.type}.id")
     return made
@@ -163,16 +170,20 @@ async def _tell(tx: Tx, written: list[Written]) -> None:
 
 def _check(draft: Draft, head: Head | None, if_match: int | None, must_not_exist: bool) -> None:
     name = f"{draft.type}/{draft.id}"
-    if head is None:
+    if head is None or (head.deleted and if_match == ANY_VERSION):
         if if_match is not None:
-            raise PreconditionFailed(f"{name} does not exist; If-Match asks for version {if_match}")
+            raise PreconditionFailed(f"{name} does not exist; If-Match asks for {_asked(if_match)}")
         return
     if head.owner != draft.owner:
         raise Forbidden(f"{name} belongs to {head.owner}; {draft.owner} may not change it")
     if must_not_exist and not head.deleted:
         raise PreconditionFailed(f"{name} exists already, as version {head.version}")
-    if if_match is not None and if_match != head.version:
+    if if_match not in (None, ANY_VERSION, head.version):
         raise PreconditionFailed(f"{name} is at version {head.version}, not {if_match}; read it again")
+
+
+def _asked(if_match: int) -> str:
+    return "any version" if if_match == ANY_VERSION else f"version {if_match}"
 
 
 def _decide(tx: Tx, batch: Batch, draft: Draft, current: Current, message: int) -> Written:
@@ -211,7 +222,7 @@ def _supersede(tx: Tx, batch: Batch, draft: Draft, current: Current, message: in
 
 
 def _write(tx: Tx, batch: Batch, draft: Draft, current: Current, change: Change, message: int) -> Written:
-    rows = draft.index(tx)
+    rows = draft.index(tx, current.known.indexed(draft.type))
     before = current.head
     number = before.version + 1 if before else 1
     updated = max(tx.now, before.updated) if before else tx.now
@@ -228,14 +239,14 @@ def _write(tx: Tx, batch: Batch, draft: Draft, current: Current, change: Change,
     )
     _append(batch, draft.type, draft.id, head, current, change, rows)
     line = (message, draft.event_time, draft.mapping, current.xid, body)
-    batch.versions.append(_version(head, draft.type, change, line))
+    kind = ASSIGNED if draft.assigned and change == "created" else CHANGE_NUMBER[change]
+    batch.versions.append(_version(head, draft.type, kind, line))
     tx.memory.keep((draft.type, draft.id), head)
     return Written(draft.type, draft.id, head.pid, number, updated, change, body, rows)
 
 
-def _version(head: Head, type_name: str, change: Change, rest: Row) -> Row:
-    number = CHANGE_NUMBER[change]
-    return (head.sequence, head.pid, type_number(type_name), head.version, number, head.updated, *rest)
+def _version(head: Head, type_name: str, change: int, rest: Row) -> Row:
+    return (head.sequence, head.pid, type_number(type_name), head.version, change, head.updated, *rest)
 
 
 def _append(
@@ -273,11 +284,11 @@ async def delete(
     before = current.head
     if before is None or before.deleted:
         if if_match is not None and (before is None or before.version != if_match):
-            raise PreconditionFailed(f"{type}/{id} does not exist; If-Match asks for version {if_match}")
+            raise PreconditionFailed(f"{type}/{id} does not exist; If-Match asks for {_asked(if_match)}")
         return None
     if before.owner != owner:
         raise Forbidden(f"{type}/{id} belongs to {before.owner}; {owner} may not delete it")
-    if if_match is not None and if_match != before.version:
+    if if_match not in (None, ANY_VERSION, before.version):
         raise PreconditionFailed(f"{type}/{id} is at version {before.version}, not {if_match}; read it again")
     head = msgspec.structs.replace(
         before,
@@ -290,7 +301,8 @@ async def delete(
     )
     batch = Batch()
     _append(batch, type, id, head, current, "deleted", NONE)
-    batch.versions.append(_version(head, type, "deleted", (message, event_time, mapping, current.xid, b"")))
+    line = (message, event_time, mapping, current.xid, b"")
+    batch.versions.append(_version(head, type, CHANGE_NUMBER["deleted"], line))
     tx.memory.keep((type, id), head)
     await apply(tx, batch)
     written = Written(type, id, head.pid, head.version, head.updated, "deleted", b"")

@@ -81,7 +81,7 @@ class SqliteTx:
     """The transaction of one unit; see `hub.store.backend.Tx`."""
 
     postgres = False
-    __slots__ = ("_execute", "_execute_many", "base_url", "changed", "memory", "now", "zone")
+    __slots__ = ("_execute", "_execute_many", "base_url", "changed", "known", "memory", "now", "zone")
 
     def __init__(self, store: Store, connection: sqlite3.Connection, now: int, memory: Memory) -> None:
         self._execute = connection.execute
@@ -89,6 +89,7 @@ class SqliteTx:
         self.zone = store.zone
         self.base_url = store.base_url
         self.changed: Sequence[Changed] = store.changed
+        self.known = store.known
         self.now = now
         self.memory = memory
 

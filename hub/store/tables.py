@@ -8,7 +8,7 @@ rows exist, so that an update touches only those that change.
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Index, Sequence, Table, text
+from sqlalchemy import Boolean, Column, Index, Sequence, Table, UniqueConstraint, text
 
 from hub.store.schema import Bytes, Hash64, Key, Micros, Real, Small, String, metadata
 
@@ -158,6 +158,39 @@ index_composite_wide = Index(
     sqlite_where=text(LASTING),
     postgresql_where=text(LASTING),
 )
+
+search_parameter = Table(
+    "search_parameter",
+    metadata,
+    Column("number", Small, primary_key=True, autoincrement=False),
+    Column("type", Small, nullable=False),
+    Column("code", String, nullable=False),
+    Column("resource", String, nullable=False),
+    Column("url", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("expression", String, nullable=False),
+    Column("targets", String, nullable=False),
+    Column("sounds", Boolean, nullable=False),
+    Column("state", Small, nullable=False),
+    Column("progress", String, nullable=False),
+    Column("done", Key, nullable=False),
+    Column("goal", Key, nullable=False),
+    UniqueConstraint("type", "code"),
+)
+"""The posted search parameters, one row per (type, code) for ever, so that no number comes twice.
+
+resource    the id of the SearchParameter it comes from
+state       see hub.store.posted
+progress    the id of the last resource whose rows are as they should be; `done` of `goal` are
+"""
+
+search_generation = Table(
+    "search_generation",
+    metadata,
+    Column("one", Small, primary_key=True, autoincrement=False),
+    Column("value", Micros, nullable=False),
+)
+"""One row: a random number that changes whenever the posted search parameters do."""
 
 audit = Table(
     "audit",
