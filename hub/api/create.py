@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
 from hub.api import body, drafts
 from hub.api.exchange import Answer, Api, Ask, Interaction, Parameters
 from hub.api.negotiation import query_of
 from hub.store import resources
 from hub.store.backend import Tx
 
+_TYPE = re.compile(r"^[A-Za-z]*\?")
+
 
 async def create(api: Api, ask: Ask) -> Answer:
     """201 with an id of the server's, or 200 with what If-None-Exist found."""
     body.of_type(ask.body, ask.type)
     draft = drafts.draft(api, ask.body, ask.type, api.new_id(), ask.caller.organisation)
+    draft.assigned = True
     criteria = criteria_of(ask.if_none_exist)
 
     async def work(tx: Tx) -> Answer:
@@ -30,7 +35,7 @@ async def create(api: Api, ask: Ask) -> Answer:
 
 def criteria_of(text: str) -> Parameters:
     """`identifier=a|b&...`, also with the type and a question mark before it."""
-    return query_of(text.rpartition("?")[2].encode("ascii", "replace")) if text else []
+    return query_of(_TYPE.sub("", text).encode("ascii", "replace")) if text else []
 
 
 CREATE = Interaction("create", "create", create, writes=True)

@@ -16,6 +16,7 @@ from hub.store.backend import Tx
 from hub.store.resources import Draft, Written
 from hub.validation import structure
 
+_CONTROLS = frozenset({"_format", "_pretty"})
 _CREATED = frozenset({"created", "restored"})
 
 
@@ -132,6 +133,11 @@ def check_single(type_name: str, found: list[str]) -> None:
 
 
 def check_criteria(criteria: Parameters) -> None:
-    """Criteria must select something: an empty list would match everything."""
-    if not any(value for name, value in criteria if not name.startswith("_format")):
+    """Criteria must select something, and each have a value: what is left out would match more."""
+    asked = [(name, value) for name, value in criteria if name not in _CONTROLS]
+    if not asked:
         raise BadRequest(issues=[Issue(code="required", diagnostics="the condition has no search criteria")])
+    for name, value in asked:
+        if not value:
+            text = f"{name[:64]}: a criterion of a condition needs a value"
+            raise BadRequest(issues=[Issue(code="required", diagnostics=text)])

@@ -10,10 +10,11 @@ from urllib.parse import unquote
 import msgspec
 
 from hub import r4
-from hub.api import body, negotiation
+from hub.api import body, negotiation, operations
 from hub.api.bundle import Bundle, Entry, Request
 from hub.api.exchange import Api, Ask
 from hub.api.outcome import BadRequest
+from hub.api.patching import document
 from hub.errors import Issue, NotSupported
 
 ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
@@ -31,6 +32,15 @@ class Step(msgspec.Struct, kw_only=True):
     ask: Ask
     path: list[str]
     full_url: str = ""
+
+    @property
+    def reads(self) -> bool:
+        """Whether it is answered after all writes: a read, any search, an operation that reads."""
+        ask = self.ask
+        if ask.method in ("GET", "HEAD") or self.path[-1:] == ["_search"]:
+            return True
+        offered = operations.offered(ask.type, ask.id, ask.name) if ask.name else None
+        return offered is not None and offered.reads
 
     @property
     def place(self) -> str:
@@ -76,14 +86,13 @@ def step(api: Api, outer: Ask, index: int, entry: Entry) -> Step:
         lenient=outer.lenient,
     )
     _address(ask, segments, place)
-    _conditions(ask, request)
-    if request.method in ("POST", "PUT") and not ask.body and not ask.name and not _is_search(segments):
+    _conditions(api, ask, request, place)
+    if request.method == "PATCH" and ask.body:
+        ask.body = document.unwrapped(ask.body, place)
+    bare = ask.name or segments[-1:] == ["_search"]
+    if request.method in ("POST", "PUT", "PATCH") and not ask.body and not bare:
         raise _bad("required", f"a {request.method} needs a resource", f"{place}.resource")
     return Step(index=index, ask=ask, path=segments, full_url=entry.full_url)
-
-
-def _is_search(segments: list[str]) -> bool:
-    return segments[-1:] == ["_search"]
 
 
 def _relative(api: Api, url: str) -> str:
@@ -91,6 +100,8 @@ def _relative(api: Api, url: str) -> str:
 
 
 def _address(ask: Ask, segments: list[str], place: str) -> None:
+    if not segments and ask.method in ("GET", "HEAD"):
+        return
     if not segments or "://" in "/".join(segments[:2]):
         raise _bad("value", "expected a URL relative to the FHIR base", f"{place}.request.url")
     if segments[0] not in r4.TYPES and not segments[0].startswith(("_", "$")) and segments[0] != "metadata":
@@ -106,17 +117,27 @@ def _address(ask: Ask, segments: list[str], place: str) -> None:
     ask.type = segments[0] if segments[0] in r4.TYPES else ""
     if len(segments) > 1 and not segments[1].startswith(("_", "$")):
         ask.id = segments[1]
-    if len(segments) == 4 and segments[2] == "_history":
+        if not body.is_id(ask.id):
+            text = "an id has 1 to 64 characters: letters, digits, - and ."
+            raise _bad("value", text, f"{place}.request.url")
+    if len(segments) in (4, 5) and segments[2] == "_history":
         ask.version = segments[3]
+    if len(segments) > 2 and not segments[2].startswith(("_", "$")):
+        ask.inside = segments[2]
     if segments[-1].startswith("$"):
         ask.name = segments[-1][1:]
 
 
-def _conditions(ask: Ask, request: Request) -> None:
+def _conditions(api: Api, ask: Ask, request: Request, place: str) -> None:
     if request.if_match:
         ask.if_match = negotiation.etag(request.if_match, "ifMatch")
     if request.if_none_match:
         ask.if_none_match = negotiation.none_match(request.if_none_match)
+    if request.if_modified_since:
+        try:
+            ask.if_modified_since = r4.date_range(request.if_modified_since, api.store.zone)[0]
+        except ValueError as error:
+            raise _bad("value", "expected an instant", f"{place}.request.ifModifiedSince") from error
     ask.if_none_exist = request.if_none_exist.strip().lstrip("?")
 
 

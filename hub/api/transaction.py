@@ -8,146 +8,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import msgspec
 
-from hub import security
-from hub.api import body, bundle, drafts, references, steps, table
-from hub.api.body import Head
+from hub.api import bundle, drafts, patch, references, table
 from hub.api.bundle import Reply
 from hub.api.create import criteria_of
-from hub.api.delete import deleted
+from hub.api.delete import deleted, nothing
 from hub.api.exchange import Answer, Api, Ask, Parameters
-from hub.api.outcome import BadRequest, located
+from hub.api.patching import document
+from hub.api.planning import Plan, at, check_overlap, draft_of, linked, plan_of
 from hub.api.steps import ORDER, Step
-from hub.api.update import check_id, target_of
-from hub.audit import Action
-from hub.errors import HubError, Issue, NotSupported, PreconditionFailed
+from hub.api.update import check_free, target_of
+from hub.errors import Issue, NotSupported, PreconditionFailed
 from hub.store import resources
 from hub.store.backend import Tx
 from hub.store.resources import Draft, Written
 
 
-class Plan(msgspec.Struct, kw_only=True):
-    """A transaction, checked. `known` maps fullUrl and `Type/id` → `Type/id`; `waits` names fullUrls whose
-    resource only the database can tell; `drafts` are ready before the transaction begins."""
-
-    steps: list[Step]
-    heads: dict[int, Head]
-    targets: dict[int, str]
-    known: dict[str, str]
-    waits: set[str]
-    drafts: dict[int, Draft]
-
-
 async def transaction(api: Api, ask: Ask, content: bundle.Bundle) -> Answer:
     """200 with one response entry per entry, in their order; any failure undoes everything."""
-    plan = _plan(api, ask, content)
+    plan = plan_of(api, ask, content)
 
     async def work(tx: Tx) -> dict[int, Reply]:
-        return await _run(api, tx, plan)
+        return await run(api, tx, plan)
 
     replies = await api.store.write(work)
     entries = [bundle.reply(api.base, replies[step.index]) for step in plan.steps]
     return Answer(body=bundle.document("transaction-response", entries))
 
 
-def _plan(api: Api, ask: Ask, content: bundle.Bundle) -> Plan:
-    planned = [steps.step(api, ask, index, entry) for index, entry in enumerate(content.entry)]
-    plan = Plan(steps=planned, heads={}, targets={}, known={}, waits=set(), drafts={})
-    for step in planned:
-        with _at(step):
-            security.authorize(ask.caller, _ACTIONS[step.ask.method], step.ask.type)
-            _aim(api, plan, step)
-    _check_overlap(plan.targets, plan)
-    for step in planned:
-        if step.ask.body and step.index in plan.targets and not _needs_database(plan, step):
-            with _at(step):
-                plan.drafts[step.index] = _draft(api, plan, step, {})
-    return plan
-
-
-def _aim(api: Api, plan: Plan, step: Step) -> None:
-    """Where an entry goes, as far as it can be told without the database."""
-    ask = step.ask
-    if ask.method in ("GET", "HEAD"):
-        return
-    _check_shape(step)
-    if ask.method == "DELETE":
-        if ask.id:
-            plan.targets[step.index] = ask.id
-        else:
-            drafts.check_criteria(ask.query)
-        return
-    head = plan.heads[step.index] = body.of_type(ask.body, ask.type)
-    waits = False
-    if ask.method == "POST":
-        waits = bool(ask.if_none_exist)
-        if not waits:
-            plan.targets[step.index] = api.new_id()
-    elif ask.id:
-        check_id(head, ask.id)
-        plan.targets[step.index] = ask.id
-    else:
-        drafts.check_criteria(ask.query)
-        waits = True
-    _know(plan, step, waits)
-
-
-def _know(plan: Plan, step: Step, waits: bool) -> None:
-    if step.full_url:
-        if step.full_url in plan.known or step.full_url in plan.waits:
-            raise BadRequest(issues=[Issue(code="duplicate", diagnostics="two entries have this fullUrl")])
-        if waits:
-            plan.waits.add(step.full_url)
-        else:
-            plan.known[step.full_url] = f"{step.ask.type}/{plan.targets[step.index]}"
-
-
-def _check_shape(step: Step) -> None:
-    ask = step.ask
-    if ask.method == "PATCH" or ask.name:
-        raise NotSupported(
-            f"{ask.method} {'$' + ask.name if ask.name else ''} is not offered in a transaction"
-        )
-    expected = 1 if ask.method == "POST" else 2 if ask.id else 1
-    if not ask.type or len(step.path) != expected:
-        raise BadRequest(issues=[Issue(code="value", diagnostics=f"request.url does not fit a {ask.method}")])
-
-
-def _check_overlap(targets: dict[int, str], plan: Plan) -> None:
-    """No resource twice in one transaction, whether named or found."""
-    seen: dict[str, int] = {}
-    for index, id in targets.items():
-        name = f"{plan.steps[index].ask.type}/{id}"
-        if name in seen:
-            text = f"entries {seen[name]} and {index} are about the same resource"
-            raise BadRequest(
-                issues=[Issue(code="duplicate", diagnostics=text, expression=f"Bundle.entry[{index}]")]
-            )
-        seen[name] = index
-
-
-def _needs_database(plan: Plan, step: Step) -> bool:
-    """Whether a link of the resource leads to what only the database can tell."""
-    links = references.links(step.ask.body)
-    waits = references.resolver({url: url for url in plan.waits}, step.full_url)
-    return any(
-        references.CONDITIONAL.fullmatch(link) or (plan.waits and waits(link) is not None) for link in links
-    )
-
-
-def _draft(api: Api, plan: Plan, step: Step, found: dict[str, str]) -> Draft:
-    """The resource with its links resolved; `found` adds what conditional references mean."""
-    lookup = references.resolver(plan.known | found, step.full_url)
-    resolved = references.replace(step.ask.body, lookup)
-    owner = step.ask.caller.organisation
-    return drafts.draft(api, resolved, step.ask.type, plan.targets[step.index], owner)
-
-
-async def _run(api: Api, tx: Tx, outer: Plan) -> dict[int, Reply]:
+async def run(api: Api, tx: Tx, outer: Plan) -> dict[int, Reply]:
     """The part inside the transaction; it may run again, so it works on its own copy of the plan."""
     plan = msgspec.structs.replace(
         outer, targets=dict(outer.targets), known=dict(outer.known), drafts=dict(outer.drafts)
@@ -155,10 +45,10 @@ async def _run(api: Api, tx: Tx, outer: Plan) -> dict[int, Reply]:
     replies: dict[int, Reply] = {}
     await _delete_all(tx, plan, replies)
     missing = await _find_all(api, tx, plan, replies)
-    _check_overlap(plan.targets, plan)
+    check_overlap(plan)
     await _write_ready(tx, plan, _waiting(plan, replies), replies)
     same = await _find_among(api, tx, plan, missing, replies)
-    _check_overlap(plan.targets, plan)
+    check_overlap(plan)
     waiting = _waiting(plan, replies)
     while waiting:
         later = [step for step in waiting if not await _write(api, tx, plan, step, replies, last=False)]
@@ -168,24 +58,38 @@ async def _run(api: Api, tx: Tx, outer: Plan) -> dict[int, Reply]:
         waiting = later
     await _check_matches(tx, plan, missing, same, replies)
     for step in plan.steps:
-        if ORDER[step.ask.method] == ORDER["GET"]:
-            with _at(step):
-                replies[step.index] = await table.reply_to(api.within(tx), step)
+        if step.reads:
+            with at(step):
+                replies[step.index] = await _read(api, tx, step)
     return replies
+
+
+async def _read(api: Api, tx: Tx, step: Step) -> Reply:
+    """Answer a read from what the transaction has written so far.
+
+    An operation that waits for anything but the database cannot be answered inside the one writer of SQLite.
+    """
+    asked = table.reply_to(api.within(tx), step)
+    if tx.postgres or not step.ask.name:
+        return await asked
+    try:
+        asked.send(None)
+    except StopIteration as stop:
+        reply: Reply = stop.value
+        return reply
+    asked.close()
+    raise NotSupported(f"${step.ask.name} cannot be answered inside this transaction; ask it by itself")
 
 
 async def _delete_all(tx: Tx, plan: Plan, replies: dict[int, Reply]) -> None:
     for step in plan.steps:
         if step.ask.method != "DELETE":
             continue
-        with _at(step):
+        with at(step):
             id = step.ask.id or await drafts.only_match(tx, step.ask.type, step.ask.query)
             if id:
                 plan.targets[step.index] = id
-            answer = await deleted(tx, step.ask, id) if id else Answer(status=204)
-            replies[step.index] = Reply(
-                status=bundle.phrase(204), version=answer.version, updated=answer.updated
-            )
+            replies[step.index] = _reply(step, await deleted(tx, step.ask, id) if id else nothing(step.ask))
 
 
 def _waiting(plan: Plan, replies: dict[int, Reply]) -> list[Step]:
@@ -198,9 +102,12 @@ async def _find_all(api: Api, tx: Tx, plan: Plan, replies: dict[int, Reply]) -> 
     """What conditional creates and updates mean in the store; those that find nothing come back."""
     missing = []
     for step in plan.steps:
-        if not step.ask.body or step.index in plan.targets:
+        if step.reads or not step.ask.body or step.index in plan.targets:
             continue
-        with _at(step):
+        with at(step):
+            if step.ask.method == "PATCH":
+                await _found(api, tx, plan, step, await patch.only_match(tx, step.ask), replies)
+                continue
             found = await drafts.only_match(tx, step.ask.type, _criteria(step.ask))
             if found is None:
                 missing.append(step)
@@ -210,9 +117,11 @@ async def _find_all(api: Api, tx: Tx, plan: Plan, replies: dict[int, Reply]) -> 
 
 
 async def _found(api: Api, tx: Tx, plan: Plan, step: Step, found: str, replies: dict[int, Reply]) -> None:
-    """A conditional update has its target; a conditional create has its answer and writes nothing."""
+    """A conditional update or patch has its target; a conditional create has its answer."""
     ask = step.ask
-    if ask.method == "PUT":
+    if ask.method == "PATCH":
+        plan.targets[step.index] = found
+    elif ask.method == "PUT":
         plan.targets[step.index] = target_of(plan.heads[step.index], found, api.new_id())
     else:
         stored = await resources.get(tx, ask.type, found)
@@ -231,7 +140,7 @@ async def _find_among(
     first: dict[tuple[str, tuple[tuple[str, str], ...]], str] = {}
     for step in missing:
         ask = step.ask
-        with _at(step):
+        with at(step):
             found = await drafts.only_match(tx, ask.type, _criteria(ask))
             if found is not None:
                 await _found(api, tx, plan, step, found, replies)
@@ -241,6 +150,8 @@ async def _find_among(
                 target = same[step.index] = first[key]
             else:
                 named = ask.method == "PUT"
+                if named:
+                    await check_free(tx, ask.type, plan.heads[step.index])
                 target = target_of(plan.heads[step.index], None, api.new_id()) if named else api.new_id()
                 plan.targets[step.index] = first[key] = target
             if step.full_url:
@@ -254,7 +165,7 @@ async def _check_matches(
     """Criteria that found nothing match one resource at most now, and where an entry counted on another's
     resource, that one; else nothing of the transaction takes effect."""
     for step in missing:
-        with _at(step):
+        with at(step):
             found = await resources.resolve(tx, step.ask.type, _criteria(step.ask))
             drafts.check_single(step.ask.type, found)
             target = same.get(step.index)
@@ -287,21 +198,25 @@ def _conditional_write(ask: Ask) -> bool:
 
 async def _write(api: Api, tx: Tx, plan: Plan, step: Step, replies: dict[int, Reply], *, last: bool) -> bool:
     """Write one entry; False while a conditional reference finds nothing and others may still bring it."""
-    with _at(step):
-        draft = plan.drafts.get(step.index)
-        if draft is None:
-            found = await _conditional(tx, step, last=last)
-            if found is None:
-                return False
-            draft = _draft(api, plan, step, found)
-        ask = step.ask
-        must_not_exist = ask.if_none_match == "*"
-        written: Written = await resources.put(
-            tx, draft, if_match=ask.if_match, must_not_exist=must_not_exist
-        )
-        await drafts.record(tx, ask, written)
+    with at(step):
+        draft, ask = plan.drafts.get(step.index), step.ask
+        found = {} if draft is not None else await _conditional(tx, step, last=last)
+        if found is None:
+            return False
+        if ask.method == "PATCH":
+            change = document.read(linked(plan, step, found), limit=api.max_body)
+            written = await patch.written(api, tx, ask, plan.targets[step.index], change)
+        else:
+            written = await _put(tx, ask, draft or draft_of(api, plan, step, found))
         replies[step.index] = _reply(step, drafts.answer(ask, written))
     return True
+
+
+async def _put(tx: Tx, ask: Ask, draft: Draft) -> Written:
+    must_not_exist = ask.if_none_match == "*"
+    written = await resources.put(tx, draft, if_match=ask.if_match, must_not_exist=must_not_exist)
+    await drafts.record(tx, ask, written)
+    return written
 
 
 async def _conditional(tx: Tx, step: Step, *, last: bool) -> dict[str, str] | None:
@@ -324,23 +239,3 @@ async def _conditional(tx: Tx, step: Step, *, last: bool) -> dict[str, str] | No
 
 def _reply(step: Step, answer: Answer) -> Reply:
     return table.reply_of(step.ask, answer)
-
-
-_ACTIONS: dict[str, Action] = {
-    "DELETE": "delete",
-    "POST": "create",
-    "PUT": "update",
-    "PATCH": "update",
-    "GET": "read",
-    "HEAD": "read",
-}
-
-
-@contextmanager
-def _at(step: Step) -> Iterator[None]:
-    """Every error inside names the entry it is about."""
-    try:
-        yield
-    except HubError as error:
-        located(error, step.place)
-        raise

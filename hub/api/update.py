@@ -7,7 +7,7 @@ from hub.api import body, drafts
 from hub.api.body import Head
 from hub.api.exchange import Answer, Api, Ask, Interaction
 from hub.api.outcome import BadRequest
-from hub.errors import Issue
+from hub.errors import Conflict, Issue
 from hub.store import resources
 from hub.store.backend import Tx
 
@@ -36,7 +36,11 @@ async def conditional_update(api: Api, ask: Ask) -> Answer:
         found = await drafts.only_match(tx, ask.type, ask.query)
         target = target_of(head, found, new_id)
         draft = drafts.draft(api, ask.body, ask.type, target, ask.caller.organisation)
-        written = await resources.put(tx, draft, if_match=ask.if_match)
+        draft.assigned = found is None and head.id is None
+        if found is None:
+            await check_free(tx, ask.type, head)
+        must_not_exist = ask.if_none_match == "*"
+        written = await resources.put(tx, draft, if_match=ask.if_match, must_not_exist=must_not_exist)
         await drafts.record(tx, ask, written)
         return drafts.answer(ask, written)
 
@@ -65,6 +69,13 @@ def target_of(head: Head, found: str | None, new_id: str) -> str:
         return new_id
     check_id(head, head.id)
     return head.id
+
+
+async def check_free(tx: Tx, type_name: str, head: Head) -> None:
+    """Where the criteria match nothing, the client's id must not be that of another resource: Conflict."""
+    stored = await resources.get(tx, type_name, head.id) if head.id is not None else None
+    if stored is not None and not stored.deleted:
+        raise Conflict(f"{type_name}/{head.id} exists and does not match the criteria; update it by its id")
 
 
 UPDATE = Interaction("update", "update", update, writes=True)

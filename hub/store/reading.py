@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import bindparam, select, tuple_
 
 from hub.store.backend import Reader, Row
-from hub.store.names import CHANGES, POSTED, TYPE_NAME, Change, type_number
+from hub.store.names import ASSIGNED, CHANGES, TYPE_NAME, Change, type_number
 from hub.store.statements import Statement, statement
 from hub.store.tables import head, resource, type_history
 from hub.store.tables import history as past
@@ -20,8 +20,8 @@ MAX = 2**62
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
     """One stored version. `body` is empty where it is a deletion; times are microseconds.
 
-    `sequence` is its place in commit order; `version` 0 is a superseded one; `posted` marks a creation whose
-    id is the server's.
+    `sequence` is its place in commit order; `version` 0 is a superseded one. `assigned` marks what was
+    created under an id of the server's.
     """
 
     type: str
@@ -34,7 +34,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     event_time: int
     sequence: int
     body: bytes
-    posted: bool = False
+    assigned: bool = False
 
     @property
     def deleted(self) -> bool:
@@ -42,13 +42,14 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
         return self.change == "deleted"
 
 
-_FIELDS = [
+FIELDS = [
     versions.c.type, versions.c.pid, versions.c.version, versions.c.updated, versions.c.change,
     versions.c.message, versions.c.event_time, versions.c.sequence, versions.c.body,
 ]  # fmt: skip
 
 
-def _stored(row: Row) -> Stored:
+def stored_of(row: Row) -> Stored:
+    """A row of a name and FIELDS."""
     id, number, pid, version_, updated, change, message, event_time, sequence, body = row
     return Stored(
         type=TYPE_NAME[number],
@@ -56,8 +57,8 @@ def _stored(row: Row) -> Stored:
         pid=pid,
         version=version_,
         updated=updated,
-        change="created" if change == POSTED else CHANGES[change],
-        posted=change == POSTED,
+        change="created" if change == ASSIGNED else CHANGES[change],
+        assigned=change == ASSIGNED,
         message=message,
         event_time=event_time,
         sequence=sequence,
@@ -67,11 +68,11 @@ def _stored(row: Row) -> Stored:
 
 _NAMED = (head.c.type == bindparam("type")) & (head.c.id == bindparam("id"))
 _GET = statement(
-    select(head.c.id, *_FIELDS).join(versions, versions.c.sequence == head.c.sequence).where(_NAMED),
+    select(head.c.id, *FIELDS).join(versions, versions.c.sequence == head.c.sequence).where(_NAMED),
     ["type", "id"],
 )
 _PAST = (
-    select(head.c.id, *_FIELDS)
+    select(head.c.id, *FIELDS)
     .join(past, past.c.pid == head.c.pid)
     .join(versions, versions.c.sequence == past.c.sequence)
     .where(_NAMED)
@@ -86,7 +87,7 @@ _INSTANCE = statement(
 
 
 _OF_TYPE = statement(
-    select(resource.c.id, *_FIELDS)
+    select(resource.c.id, *FIELDS)
     .select_from(type_history)
     .join(versions, versions.c.sequence == type_history.c.sequence)
     .join(resource, resource.c.pid == type_history.c.pid)
@@ -102,7 +103,7 @@ _OF_TYPE = statement(
 )
 _WHEN = statement(select(versions.c.updated).where(versions.c.sequence == bindparam("sequence")))
 _OF_ALL = statement(
-    select(resource.c.id, *_FIELDS)
+    select(resource.c.id, *FIELDS)
     .join(resource, resource.c.pid == versions.c.pid)
     .where(versions.c.version > 0, _WITHIN)
     .order_by(versions.c.sequence.desc())
@@ -110,7 +111,7 @@ _OF_ALL = statement(
     ["since", "before", "count"],
 )
 _CHANGES = (
-    select(resource.c.id, *_FIELDS)
+    select(resource.c.id, *FIELDS)
     .join(resource, resource.c.pid == versions.c.pid)
     .where(versions.c.version > 0, versions.c.sequence > bindparam("after"))
     .order_by(versions.c.sequence)
@@ -154,7 +155,7 @@ async def get_many(reader: Reader, names: Sequence[tuple[str, str]]) -> list[Sto
         return []
     if reader.postgres:
         types, ids = [type_number(name[0]) for name in names], [name[1] for name in names]
-        return [_stored(row) for row in await reader.rows(_GET_MANY, types, ids)]
+        return [stored_of(row) for row in await reader.rows(_GET_MANY, types, ids)]
     found = [await get(reader, *name) for name in names]
     return [one for one in found if one is not None]
 
@@ -171,7 +172,7 @@ async def version(reader: Reader, type: str, id: str, number: int) -> Stored | N
 
 async def superseded(reader: Reader, type: str, id: str) -> list[Stored]:
     """What was kept of older events that came late, in the order they came."""
-    return [_stored(row) for row in await reader.rows(_SUPERSEDED, type_number(type), id)]
+    return [stored_of(row) for row in await reader.rows(_SUPERSEDED, type_number(type), id)]
 
 
 async def history(
@@ -191,13 +192,17 @@ async def history(
     if type is None:
         rows: Sequence[Row] = await reader.rows(_OF_ALL, since, before, count)
     elif id is None:
-        last = await reader.rows(_WHEN, before) if before != MAX else []
-        rows = await reader.rows(
-            _OF_TYPE, type_number(type), since, last[0][0] if last else MAX, before, count
-        )
+        until = await moment(reader, before)
+        rows = await reader.rows(_OF_TYPE, type_number(type), since, until, before, count)
     else:
         return await _of_instance(reader, type, id, since, before, count)
-    return [_stored(row) for row in rows]
+    return [stored_of(row) for row in rows]
+
+
+async def moment(reader: Reader, sequence: int) -> int:
+    """When the version with this `sequence` was stored; MAX where there is none."""
+    last = await reader.rows(_WHEN, sequence) if sequence != MAX else []
+    return int(last[0][0]) if last else MAX
 
 
 async def _of_instance(
@@ -210,16 +215,16 @@ async def _of_instance(
     left = count - len(found)
     if left > 0:
         found += [
-            _stored(row) for row in await reader.rows(_INSTANCE, type_number(type), id, since, before, left)
+            stored_of(row) for row in await reader.rows(_INSTANCE, type_number(type), id, since, before, left)
         ]
     return found[:count]
 
 
 async def changes(reader: Reader, after: int, *, count: int = 100) -> list[Stored]:
     """Versions in commit order after a `sequence`, up to the oldest transaction still running."""
-    return [_stored(row) for row in await reader.rows(_SINCE_SAFE, after, count)]
+    return [stored_of(row) for row in await reader.rows(_SINCE_SAFE, after, count)]
 
 
 async def _first(reader: Reader, asked: Statement, *args: object) -> Stored | None:
     rows = await reader.rows(asked, *args)
-    return _stored(rows[0]) if rows else None
+    return stored_of(rows[0]) if rows else None

@@ -24,26 +24,18 @@ Change = Callable[[Json], Json]
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-def read(content: bytes, *, limit: int, entry: bool = False) -> Change:
+def read(content: bytes, *, limit: int) -> Change:
     """The change that a patch describes: a JSON Patch is a list, a FHIRPath Patch a Parameters resource.
 
-    limit   bytes that a patch may add by copying
-    entry   as an entry of a Bundle, where a JSON Patch is a Binary (http://hl7.org/fhir/R4/http.html#patch)
-
-    Raises BadRequest for what is neither.
+    `limit` bounds the bytes that a patch may add by copying. Raises BadRequest for what is neither.
     """
     if content.lstrip()[:1] == b"[":
         return _by_pointer(content, limit)
-    kind = body.of_any(content).resource_type
-    if kind == "Parameters":
-        r4.decode(content, "Parameters")
-        asked = by_path.operations(r4.tree(content))
-        return lambda resource: _in_place(resource, asked)
-    if kind == "Binary" and entry:
-        r4.decode(content, "Binary")
-        return _binary(r4.tree(content), limit)
-    expected = "a Binary with a JSON Patch or Parameters" if entry else "a JSON Patch or Parameters"
-    raise malformed(f"expected {expected}")
+    if body.of_any(content).resource_type != "Parameters":
+        raise malformed("expected a JSON Patch, or the Parameters of a FHIRPath Patch")
+    r4.decode(content, "Parameters")
+    asked = by_path.operations(r4.tree(content))
+    return lambda resource: _in_place(resource, asked)
 
 
 def _in_place(resource: Json, asked: list[by_path.Operation]) -> Json:
@@ -68,15 +60,25 @@ def _by_pointer(content: bytes, limit: int) -> Change:
     return change
 
 
-def _binary(binary: Json, limit: int) -> Change:
+def unwrapped(content: bytes, place: str) -> bytes:
+    """The patch of a Bundle entry, where a JSON Patch is the data of a Binary.
+
+    http://hl7.org/fhir/R4/http.html#patch; `place` names the entry in errors.
+    """
+    if body.head(content).resource_type != "Binary":
+        return content
+    r4.decode(content, "Binary")
+    binary = r4.tree(content)
     media = str(binary.get("contentType", "")).partition(";")[0].strip()
     if media != JSON_PATCH:
-        raise malformed(f"Binary.contentType: expected {JSON_PATCH}", code="not-supported")
+        raise malformed(f"contentType: expected {JSON_PATCH}", f"{place}.resource", "not-supported")
     try:
-        content = base64.b64decode(binary.get("data", ""), validate=True)
+        found = base64.b64decode("".join(str(binary.get("data", "")).split()), validate=True)
     except binascii.Error as error:
-        raise malformed("Binary.data: not base64", code="value") from error
-    return _by_pointer(content, limit)
+        raise malformed("data: not base64", f"{place}.resource", "value") from error
+    if found.lstrip()[:1] != b"[":
+        raise malformed("data: expected a JSON Patch, a list of operations", f"{place}.resource")
+    return found
 
 
 def patched(stored: bytes, change: Change) -> bytes:

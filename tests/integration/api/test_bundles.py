@@ -290,7 +290,7 @@ async def test_a_batch_answers_each_entry_by_itself(client: httpx.AsyncClient) -
         "400",
         "200",
         "200",
-        "405",
+        "400",
         "400",
     ]
     assert replies[1]["response"]["outcome"]["issue"][0]["code"] == "not-found"
