@@ -129,7 +129,8 @@ async def _supplies(store: Store, orders: Sequence[Tree]) -> list[Tree]:
 
 
 async def _all(store: Store, type_name: str, parameters: list[tuple[str, str]]) -> list[Tree]:
-    query = parse_query(type_name, [*parameters, ("_count", str(PAGE))])
+    newest = ("_sort", "-_lastUpdated")
+    query = parse_query(type_name, [*parameters, ("_count", str(PAGE)), *([] if parameters else [newest])])
     page = await search(store, query)
     return [r4.tree(hit.body) for hit in page.entries]
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from hub.api.exchange import Answer, Api, Ask, Interaction
+from hub.api.shape import shape_of
 from hub.errors import Gone, NotFound
 from hub.store import resources
 
 
 async def read(api: Api, ask: Ask) -> Answer:
-    """200 with the stored bytes, 304 when the client has them, 404, 410."""
+    """200 with the stored bytes, or with a part of them; 304 when the client has them, 404, 410."""
+    shape = shape_of(ask.query, [ask.type])
     stored = await resources.get(api.reader, ask.type, ask.id)
     if stored is None:
         raise NotFound(f"{ask.type}/{ask.id} is not known")
@@ -18,7 +20,7 @@ async def read(api: Api, ask: Ask) -> Answer:
     if unchanged(ask, stored.version, stored.updated):
         answer.status = 304
     else:
-        answer.body = stored.body
+        answer.body = shape.of(stored.body)
     return answer
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from hub.api.exchange import Answer, Api, Ask, Interaction
 from hub.api.read import unchanged
+from hub.api.shape import shape_of
 from hub.errors import Gone, NotFound
 from hub.store import resources
 
 
 async def vread(api: Api, ask: Ask) -> Answer:
     """200 with the bytes of that version, 304 when the client has them, 404, 410 for a deletion."""
+    shape = shape_of(ask.query, [ask.type])
     asked = ask.version
     stored = None
     if asked.isascii() and asked.isdigit() and len(asked) < 19 and not asked.startswith("0"):
@@ -20,7 +22,7 @@ async def vread(api: Api, ask: Ask) -> Answer:
         raise Gone(f"version {asked} of {ask.type}/{ask.id} is its deletion")
     if unchanged(ask, stored.version, stored.updated):
         return Answer(status=304, version=stored.version, updated=stored.updated)
-    return Answer(body=stored.body, version=stored.version, updated=stored.updated)
+    return Answer(body=shape.of(stored.body), version=stored.version, updated=stored.updated)
 
 
 VREAD = Interaction("vread", "read", vread)

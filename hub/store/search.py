@@ -25,7 +25,7 @@ from hub.store.parsing import parse_query
 from hub.store.query import InvalidSearch, Query
 from hub.store.walks import place
 
-__all__ = ["Hit", "InvalidSearch", "Page", "Query", "parse_query", "resolve", "search", "search_ids"]
+__all__ = ["Hit", "InvalidSearch", "Page", "Query", "parse_query", "resolve", "search", "search_found", "search_ids"]
 
 
 class Hit(msgspec.Struct, frozen=True):
@@ -70,9 +70,9 @@ async def search(reader: Reader, query: Query) -> Page:
     return Page(entries, following, total, extra.issues)
 
 
-async def find(reader: Reader, query: Query, limit: int) -> list[Found]:
+async def search_found(reader: Reader, query: Query, limit: int) -> list[Found]:
     """At most `limit` matches with their bodies, in no order that is promised."""
-    conditions = await conditions_of(reader, query, find)
+    conditions = await conditions_of(reader, query, search_found)
     if conditions is None:
         return []
     plan = await _plan(reader, query, conditions, None)

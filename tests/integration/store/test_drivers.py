@@ -6,11 +6,11 @@ import random
 from typing import Any
 
 from hub.store import Store, Tx
-from hub.store.conditions import Equal, Ids
+from hub.store.candidates import Plan, candidates
+from hub.store.counting import can_drive
 from hub.store.criteria import conditions_of
-from hub.store.drivers import Driver
 from hub.store.resources import put_all
-from hub.store.search import _collect, _planned, parse_query, search_ids
+from hub.store.search import parse_query, search_found
 from tests.integration.store.samples import any_draft, identifier
 
 _FAMILIES = ["Zhao", "Qian", "Sun", "Li", "Zhou", "Müller", "Muir"]
@@ -48,16 +48,16 @@ async def test_every_driver_finds_the_same(store: Store) -> None:
     for _ in range(40):
         asked = chance.sample(_ASKED, chance.randint(1, 3))
         query = parse_query("Patient", asked)
-        conditions = await conditions_of(store, query, search_ids)
+        conditions = await conditions_of(store, query, search_found)
         assert conditions is not None
         expected = None
-        for place in range(-1, len(conditions)):
-            one = conditions[place] if place >= 0 else None
-            if isinstance(one, Ids) or (isinstance(one, Equal) and one.negated):
+        for number in range(-1, len(conditions)):
+            if number >= 0 and not can_drive(conditions[number]):
                 continue
-            plan = _planned(query, conditions, Driver(one), place)
-            found = [hit.id for hit in await _collect(store, plan, None, None)]
-            assert len(found) == len(set(found)), (asked, place)
+            found = []
+            async for some in candidates(store, Plan("Patient", conditions, number), None, None):
+                found += [hit.id for hit in some]
+            assert len(found) == len(set(found)), (asked, number)
             if expected is None:
                 expected = set(found)
-            assert set(found) == expected, (asked, place)
+            assert set(found) == expected, (asked, number)
