@@ -38,6 +38,7 @@ from hub.pipeline import Pipeline
 from hub.plugins import Plugins
 from hub.settings import ChannelSettings, Settings
 from hub.store import Store, inbox, open_store, outbox
+from hub.store.filling import Filler
 from hub.store.talks import Talk
 from hub.subscriptions import CHANNEL, Acceptance, Endpoints, RestHook, Subscriptions
 from hub.terminology.tables import tables
@@ -130,6 +131,7 @@ class Hub:
         store.changed.append(self.conversations.stored)
         store.committed.append(self.conversations.committed)
         self.subscriptions = self._subscribing(store)
+        self.filler = Filler(store)
         rules = Rules(found.rules)
         self.understanding = understanding(self.settings, self.mappings, rules, store)
         self.elsewhere = Elsewhere(partial(recipe, self.settings))
@@ -179,6 +181,7 @@ class Hub:
         return found
 
     async def _start(self) -> None:
+        await self.filler.start(fill=self.run_channels)
         said = await inbox.said(self.store)
         self._heard = {name: word.at for name, word in said.items()}
         for name, channel in self._channels.items():
@@ -212,6 +215,7 @@ class Hub:
             await self.delivery.stop()
         await self._each(Runner.stop)
         if self._wired:
+            await self.filler.stop()
             await self.backlog.stop()
             self.elsewhere.close()
             self.api.converter.close()

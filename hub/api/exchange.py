@@ -74,7 +74,7 @@ class Api:
         self.reader: Reader = store
         self.auditor = Auditor(store)
         self.converter = Converter()
-        self.capabilities: bytes | None = None
+        self.capabilities: tuple[object, bytes] | None = None
 
     def within(self, reader: Reader) -> Api:
         """The same, but what is read is read in a transaction."""
@@ -87,6 +87,7 @@ class Ask(msgspec.Struct, kw_only=True):
     """One request for one interaction.
 
     type, id, version, name   from the URL (`name` of an operation)
+    inside                    the type asked for in a compartment, `*`: any
     query                     the parameters in their order, decoded
     body                      the resource, Bundle, Parameters as it came
     if_match                  the version the caller saw, or ANY_VERSION; None: not said
@@ -101,6 +102,7 @@ class Ask(msgspec.Struct, kw_only=True):
     id: str = ""
     version: str = ""
     name: str = ""
+    inside: str = ""
     query: Parameters = msgspec.field(default_factory=list)
     body: bytes = b""
     if_match: int | None = None

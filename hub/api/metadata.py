@@ -32,9 +32,9 @@ EVERYWHERE = (
 
 async def capabilities(api: Api, ask: Ask) -> Answer:
     """200 with the CapabilityStatement."""
-    if api.capabilities is None:
-        api.capabilities = msgspec.json.encode(_statement(api))
-    return Answer(body=api.capabilities)
+    if api.capabilities is None or api.capabilities[0] is not api.store.known:
+        api.capabilities = (api.store.known, msgspec.json.encode(_statement(api)))
+    return Answer(body=api.capabilities[1])
 
 
 def _statement(api: Api) -> dict[str, Any]:
@@ -70,9 +70,9 @@ def _resource(api: Api, type_name: str) -> dict[str, Any]:
         "conditionalUpdate": True,
         "conditionalDelete": "single",
         "referencePolicy": ["literal", "logical", "local"],
-        "searchParam": _parameters(type_name),
+        "searchParam": _parameters(api, type_name),
     }
-    includes = _includes(type_name)
+    includes = _includes(api, type_name)
     if includes:
         found["searchInclude"] = includes
     operations = [
@@ -89,18 +89,18 @@ def _resource(api: Api, type_name: str) -> dict[str, Any]:
     return found
 
 
-def _parameters(type_name: str) -> list[dict[str, Any]]:
+def _parameters(api: Api, type_name: str) -> list[dict[str, Any]]:
     rows = {name: {"name": name, "definition": url, "type": kind} for name, kind, url in EVERYWHERE}
-    for one in r4.search_parameters(type_name):
+    for one in api.store.known.of(type_name):
         if offered(one):
             rows.setdefault(one.code, {"name": one.code, "definition": one.url, "type": one.type})
     return [rows[name] for name in sorted(rows)]
 
 
-def _includes(type_name: str) -> list[str]:
+def _includes(api: Api, type_name: str) -> list[str]:
     return sorted(
         f"{type_name}:{one.code}"
-        for one in r4.search_parameters(type_name)
+        for one in api.store.known.of(type_name)
         if one.type == "reference" and offered(one)
     )
 
