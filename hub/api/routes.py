@@ -10,19 +10,21 @@ from hub.api.bundles import BUNDLE
 from hub.api.dispatch import Dispatch
 from hub.api.endpoint import Endpoint
 from hub.api.exchange import Api
+from hub.api.search import SEARCH_SYSTEM
 from hub.api.table import PATHS
 from hub.errors import HubError, NotFound
 
 PREFIX = "/fhir"
 
 _TYPES = frozenset(r4.TYPES)
+_INSIDE = _TYPES | {"*"}
 
 
 class Fhir:
     """Everything at and below `/fhir`, with and without a slash at the end."""
 
     def __init__(self, api: Api) -> None:
-        self._root = Endpoint(api, "/", {"POST": BUNDLE})
+        self._root = Endpoint(api, "/", {"GET": SEARCH_SYSTEM, "POST": BUNDLE})
         self._nothing = Endpoint(api, "", {})
         self._paths = Dispatch({path: Endpoint(api, path, methods) for path, methods in PATHS.items()})
 
@@ -64,6 +66,8 @@ def _check(names: dict[str, str]) -> HubError | None:
     type_name = names.get("type")
     if type_name is not None and type_name not in _TYPES:
         return NotFound("this is not a resource type of FHIR R4")
+    if names.get("inside", "*") not in _INSIDE:
+        return NotFound("there is nothing at this URL")
     if "id" in names and not body.is_id(names["id"]):
         return outcome.BadRequest("this cannot be an id: expected 1 to 64 letters, digits, - and .")
     return None

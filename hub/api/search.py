@@ -1,14 +1,18 @@
-"""search on a type, by GET and POST, http://hl7.org/fhir/R4/search.html"""
+"""search on a type, across types and in a compartment, by GET and POST, http://hl7.org/fhir/R4/search.html"""
 
 from __future__ import annotations
 
 import msgspec
 
+from hub import r4, security
 from hub.api import bundle, outcome
 from hub.api.exchange import Answer, Api, Ask, Interaction, Parameters
 from hub.api.shape import Shape
+from hub.errors import Issue, NotFound
+from hub.store.across import Across, parse_across, search_across
 from hub.store.controls import MAX_COUNT
-from hub.store.query import Query
+from hub.store.membership import confine, types_in
+from hub.store.query import InvalidSearch, Query
 from hub.store.search import Hit, Page, parse_query, search
 
 CURSOR = "_cursor"
@@ -18,9 +22,49 @@ async def search_type(api: Api, ask: Ask) -> Answer:
     """200 with a search set: matches, then what they include; `next` leads to the following page."""
     query = parse_query(ask.type, ask.query, lenient=ask.lenient, known=api.store.known)
     shape = Shape(query.summary, query.elements).check([ask.type])
-    page = await search(api.reader, query)
+    return _answer(api, ask, ask.type, query, await search(api.reader, query), shape)
+
+
+async def search_system(api: Api, ask: Ask) -> Answer:
+    """The same across types: those of `_type`, or all (http://hl7.org/fhir/R4/search.html#type)."""
+    across = parse_across(ask.query, lenient=ask.lenient, known=api.store.known)
+    return await _across(api, ask, "", across)
+
+
+async def search_compartment(api: Api, ask: Ask) -> Answer:
+    """The same among the members of a compartment, of one type or of all (`*`).
+
+    Nothing is found where the compartment's resource does not exist
+    (http://hl7.org/fhir/R4/search.html#errors).
+    """
+    if ask.type not in r4.COMPARTMENTS:
+        raise NotFound(f"{ask.type} has no compartment; {', '.join(sorted(r4.COMPARTMENTS))} have one")
+    types = types_in(ask.type)
+    if ask.inside != "*" and ask.inside not in types:
+        text = f"{ask.inside} is never in the compartment of a {ask.type}"
+        raise InvalidSearch(issues=[Issue(code="not-supported", diagnostics=text)])
+    path = f"{ask.type}/{ask.id}/{ask.inside}"
+    security.authorize(ask.caller, "search", "" if ask.inside == "*" else ask.inside)
+    if ask.inside != "*":
+        query = parse_query(ask.inside, ask.query, lenient=ask.lenient, known=api.store.known)
+        shape = Shape(query.summary, query.elements).check([ask.inside])
+        await confine(api.reader, query, ask.type, ask.id)
+        return _answer(api, ask, path, query, await search(api.reader, query), shape)
+    across = parse_across(ask.query, types=types, lenient=ask.lenient, known=api.store.known)
+    for query in across.queries:
+        await confine(api.reader, query, ask.type, ask.id)
+    return await _across(api, ask, path, across)
+
+
+async def _across(api: Api, ask: Ask, path: str, across: Across) -> Answer:
+    asked = across.shape
+    shape = Shape(asked.summary, asked.elements).check([one.type for one in across.queries])
+    return _answer(api, ask, path, asked, await search_across(api.reader, across), shape)
+
+
+def _answer(api: Api, ask: Ask, path: str, query: Query, page: Page, shape: Shape) -> Answer:
     about = ",".join(dict.fromkeys(name.partition(":")[0][:64] for name, _ in ask.query))
-    return Answer(body=searchset(api, ask.type, query, page, shape), about=about)
+    return Answer(body=searchset(api, path, query, page, shape), about=about)
 
 
 def searchset(api: Api, path: str, query: Query, page: Page, shape: Shape) -> bytes:
@@ -59,3 +103,5 @@ def _beyond(value: str) -> bool:
 
 
 SEARCH = Interaction("search", "search", search_type)
+SEARCH_SYSTEM = Interaction("search-system", "search", search_system)
+SEARCH_COMPARTMENT = Interaction("search-compartment", "search", search_compartment)

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import msgspec
 
 from hub import r4
-from hub.api import body, negotiation, operations
+from hub.api import body, negotiation, operations, references
 from hub.api.bundle import Bundle, Entry, Request
 from hub.api.exchange import Api, Ask
 from hub.api.outcome import BadRequest
@@ -81,7 +81,7 @@ def step(api: Api, outer: Ask, index: int, entry: Entry) -> Step:
         caller=outer.caller,
         method=request.method,
         query=negotiation.query_of(query.encode("ascii", "replace")),
-        body=bytes(entry.resource),
+        body=references.plain(bytes(entry.resource)),
         returns=outer.returns,
         lenient=outer.lenient,
     )

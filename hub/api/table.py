@@ -16,7 +16,7 @@ from hub.api.operation import OPERATION
 from hub.api.outcome import MethodNotAllowed
 from hub.api.patch import CONDITIONAL_PATCH, PATCH
 from hub.api.read import READ
-from hub.api.search import SEARCH
+from hub.api.search import SEARCH, SEARCH_COMPARTMENT, SEARCH_SYSTEM
 from hub.api.steps import Step
 from hub.api.update import CONDITIONAL_UPDATE, UPDATE
 from hub.api.vread import VREAD
@@ -24,6 +24,7 @@ from hub.errors import NotFound
 
 PATHS: dict[str, dict[str, Interaction]] = {
     "/metadata": {"GET": METADATA},
+    "/_search": {"GET": SEARCH_SYSTEM, "POST": SEARCH_SYSTEM},
     "/_history": {"GET": HISTORY},
     "/${name}": {"GET": OPERATION, "POST": OPERATION},
     "/{type}": {
@@ -41,11 +42,15 @@ PATHS: dict[str, dict[str, Interaction]] = {
     "/{type}/{id}/_history": {"GET": HISTORY},
     "/{type}/{id}/_history/{version}": {"GET": VREAD},
     "/{type}/{id}/_history/{version}/${name}": {"GET": OPERATION, "POST": OPERATION},
+    "/{type}/{id}/{inside}": {"GET": SEARCH_COMPARTMENT},
+    "/{type}/{id}/{inside}/_search": {"GET": SEARCH_COMPARTMENT, "POST": SEARCH_COMPARTMENT},
 }
 
 
 def find(method: str, segments: list[str]) -> Interaction:
     """The interaction of a Bundle entry; NotFound or MethodNotAllowed."""
+    if not segments and method in ("GET", "HEAD"):
+        return SEARCH_SYSTEM
     for path, interactions in PATHS.items():
         parts = path.strip("/").split("/")
         if len(parts) == len(segments) and all(map(_fits, parts, segments)):
@@ -80,6 +85,8 @@ def reply_of(ask: Ask, answer: Answer) -> Reply:
 def _fits(part: str, segment: str) -> bool:
     if part == "{type}":
         return segment in r4.TYPES
+    if part == "{inside}":
+        return segment == "*" or segment in r4.TYPES
     if part == "{id}":
         return not segment.startswith(("_", "$"))
     if part == "${name}":

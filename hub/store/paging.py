@@ -98,11 +98,11 @@ def read(query: Query) -> Cursor | None:
         raise InvalidSearch("_cursor: it is not one this hub gave") from None
     if found.search != identity(query):
         raise InvalidSearch("_cursor: it belongs to another search")
-    return msgspec.structs.replace(found, place=_tuples(found.place))
+    return msgspec.structs.replace(found, place=tuples(found.place))
 
 
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
+def tuples(value: Any) -> Any:
+    return tuple(map(tuples, value)) if isinstance(value, list | tuple) else value
 
 
 async def now(reader: Reader) -> tuple[int, int]:

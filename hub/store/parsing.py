@@ -60,12 +60,14 @@ def parse_query(
 
 
 def _take(query: Query, name: str, value: str) -> None:
-    control = CONTROLS.get(name) or CONTROLS.get(name.partition(":")[0])
+    control = CONTROLS.get(name)
     if control is not None:
         control(query, name, value)
         if name != "_cursor":
             query.used.append((name, value))
         return
+    if name.partition(":")[0] in CONTROLS:
+        raise wrong(name, "this modifier is not offered", "not-supported")
     if name == "_type":
         _own_type(query, value)
     else:
