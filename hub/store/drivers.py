@@ -82,7 +82,7 @@ class Shape(NamedTuple):
     descending: bool
     filters: tuple[int, ...] = ()
     full: bool = False
-    count: bool = False
+    counted: bool = False
 
 
 def _p(name: str, kind: TypeEngine[Any] | None = None) -> Any:
@@ -114,7 +114,7 @@ class _Scan:
         if shape.kind in ("name", "absent"):
             found.append(rows.c.deleted.is_(False))
         if shape.kind.endswith("wide"):
-            found.append(text(WIDE if rows is index_range else LASTING))  # type: ignore[arg-type]
+            found.append(text(WIDE if rows is index_range else LASTING))
         for sign, name in ((shape.low, "low"), (shape.high, "high")):
             if sign:
                 found.append(_compared(self.key[0], sign, self.add(name)))
@@ -126,7 +126,7 @@ class _Scan:
         rows, value = self.rows, self.add("test0")
         match self.shape.test:
             case "le":
-                return (rows.c.lo < value) | (rows.c.hi <= self.add("test1"))
+                return _compared(rows.c.lo, "<", value) | _compared(rows.c.hi, "<=", self.add("test1"))
             case "wide>":
                 return _compared(rows.c.lo, "<=", value)
             case "wide>=":
@@ -183,7 +183,7 @@ def scan(shape: Shape, paged: bool) -> Statement:
         query, names = _ids(shape, paged)
     else:
         query, names = _walk(shape, paged)
-    if shape.count:
+    if shape.counted:
         return statement(select(func.count()).select_from(query.subquery("cut")), names)
     page = query.subquery("page")
     key = [page.c[name] for name in _KEY[shape.kind]]

@@ -70,22 +70,6 @@ async def search(reader: Reader, query: Query) -> Page:
     return Page(entries, following, total, extra.issues)
 
 
-async def search_found(reader: Reader, query: Query, limit: int) -> list[Found]:
-    """At most `limit` matches with their bodies, in no order that is promised."""
-    conditions = await conditions_of(reader, query, search_found)
-    if conditions is None:
-        return []
-    plan = await _plan(reader, query, conditions, None)
-    found: list[Found] = []
-    async for some in candidates(reader, plan, None, limit):
-        found += some
-        if len(found) >= limit:
-            break
-    found = found[:limit]
-    await filled(reader, found)
-    return found
-
-
 async def search_ids(reader: Reader, query: Query, limit: int, *, recheck: bool = False) -> list[str]:
     """The ids of at most `limit` matches; `recheck` looks for each token in the body again."""
     return [one.id for one in await search_found(reader, query, limit, recheck=recheck)]
