@@ -40,14 +40,17 @@ def serve(config: Path | None, *, fhir: bool = True) -> int:
 
 async def _run(settings: Settings, listener: socket.socket, *, fhir: bool) -> int:
     from hub.app import create_app  # settings that keep it from starting are told before this is read
+    from hub.cli.connections import Bounded, sweep
 
     app = create_app(settings, fhir=fhir)
     server = _Server(
         uvicorn.Config(
             app,
-            http="httptools",
+            http=Bounded,
             lifespan="off",
+            ws="none",
             log_config=None,
+            access_log=False,  # the audit and the metrics tell more, for less
             server_header=False,
             proxy_headers=False,
             timeout_keep_alive=30,
@@ -60,7 +63,11 @@ async def _run(settings: Settings, listener: socket.socket, *, fhir: bool) -> in
             log.warning(settings.key_warning)
         where = f"http://{settings.host}:{settings.port}"
         log.info("the hub answers at %s", where, extra={"database": _masked(settings.database_url)})
-        await server.serve(sockets=[listener])
+        sweeping = asyncio.create_task(sweep(server.server_state.connections), name="slow clients")
+        try:
+            await server.serve(sockets=[listener])
+        finally:
+            sweeping.cancel()
     return 0
 
 
