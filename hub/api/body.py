@@ -15,7 +15,7 @@ import jiter
 import msgspec
 
 from hub.api.outcome import BadRequest, UnsupportedMediaType
-from hub.errors import Issue, TooLarge
+from hub.errors import Issue, Retryable, TooLarge
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -37,23 +37,42 @@ class Head(msgspec.Struct, rename="camel"):
 _HEAD = msgspec.json.Decoder(Head)
 
 
-async def read(receive: Receive, declared: str, limit: int) -> bytes:
+class Room:
+    """The bytes of bodies that are still coming in, of all requests together: at most `most`."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.held = 0
+
+    def take(self, size: int) -> None:
+        """Hold so many more; Retryable when there is no room."""
+        if self.held + size > self.most:
+            raise Retryable("too many long requests are coming in at once; send this one again in a moment")
+        self.held += size
+
+
+async def read(receive: Receive, declared: str, limit: int, room: Room) -> bytes:
     """The whole body; TooLarge beyond `limit` bytes, by Content-Length or by what really comes."""
-    if declared.isdigit() and int(declared) > limit:
+    if declared.isdigit() and int(declared[:20]) > limit:
         raise TooLarge(f"the body has more than {limit} bytes")
     chunks: list[bytes] = []
-    size = 0
-    while True:
-        event = await receive()
-        if event["type"] == "http.disconnect":
-            raise Disconnected
-        chunk = event.get("body", b"")
-        size += len(chunk)
-        if size > limit:
-            raise TooLarge(f"the body has more than {limit} bytes")
-        chunks.append(chunk)
-        if not event.get("more_body"):
-            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    size = held = 0
+    try:
+        while True:
+            event = await receive()
+            if event["type"] == "http.disconnect":
+                raise Disconnected
+            chunk = event.get("body", b"")
+            size += len(chunk)
+            if size > limit:
+                raise TooLarge(f"the body has more than {limit} bytes")
+            chunks.append(chunk)
+            if not event.get("more_body"):
+                return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            room.take(len(chunk))
+            held += len(chunk)
+    finally:
+        room.held -= held
 
 
 def decoded(body: bytes, encoding: str, limit: int) -> bytes:

@@ -97,7 +97,7 @@ class Endpoint:
     async def _read(self, ask: Ask, receive: body.Receive, headers: Headers) -> None:
         """The body, as JSON; of a form, its parameters."""
         limit = self._api.max_body
-        content = await body.read(receive, headers.get("content-length", ""), limit)
+        content = await body.read(receive, headers.get("content-length", ""), limit, self._api.room)
         if not content and (ask.name or self._form):
             return
         declared = headers.get("content-type", "")

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
 import msgspec
 
 from hub import clock
 from hub.api.auditing import Auditor
+from hub.api.body import Room
 from hub.api.converting import Converter
 from hub.api.vocabulary import Vocabulary
 from hub.audit import Action
@@ -74,7 +75,8 @@ class Api:
         self.reader: Reader = store
         self.auditor = Auditor(store)
         self.converter = Converter()
-        self.capabilities: tuple[object, bytes] | None = None
+        self.room = Room(4 * max_body)
+        self.statements: dict[str, Any] = {}
 
     def within(self, reader: Reader) -> Api:
         """The same, but what is read is read in a transaction."""
