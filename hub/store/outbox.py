@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import and_, bindparam, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, bindparam, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from hub.store.backend import Reader, Tx
@@ -84,25 +84,40 @@ _ADD = statement(
     insert(delivery).values({name: bindparam(name) for name in [*_NEW, *_FIXED]}).returning(delivery.c.id),
     [*_NEW, *_FIXED],
 )
-_earlier = delivery.alias("earlier")
+_other = delivery.alias("other")
+_first = delivery.alias("first")
+
+
+def _lowest(above: ColumnElement[str] | None = None) -> ScalarSelect[Any]:
+    """The lowest ordering key of a channel with an open row."""
+    found = and_(_other.c.open, _other.c.channel == bindparam("channel"))
+    if above is not None:
+        found = and_(found, _other.c.ordering > above)
+    return select(func.min(_other.c.ordering)).where(found).scalar_subquery()
+
+
+def _heads() -> Select[tuple[int]]:
+    """The first open row of each ordering key: two looks into the index per key, however many rows wait."""
+    start = select(_lowest().label("ordering")).cte("keys", recursive=True)
+    after = select(_lowest(start.c.ordering)).where(start.c.ordering.is_not(None))
+    keys = start.union_all(after)
+    of_key = and_(
+        _first.c.open,
+        _first.c.channel == bindparam("channel"),
+        _first.c.ordering == keys.c.ordering,
+    )
+    head = select(func.min(_first.c.id)).where(of_key).scalar_subquery()
+    return select(head.label("id")).where(keys.c.ordering.is_not(None))
+
+
+_head = _heads().cte("heads")
 _READY = statement(
     select(delivery.c.id)
+    .join(_head, _head.c.id == delivery.c.id)
     .where(
         and_(
-            delivery.c.open,
-            delivery.c.channel == bindparam("channel"),
             delivery.c.state.in_(["pending", "unknown", "in_flight"]),
             delivery.c.due <= bindparam("now"),
-            ~exists(
-                select(1).where(
-                    and_(
-                        _earlier.c.open,
-                        _earlier.c.channel == delivery.c.channel,
-                        _earlier.c.ordering == delivery.c.ordering,
-                        _earlier.c.id < delivery.c.id,
-                    )
-                )
-            ),
         )
     )
     .order_by(delivery.c.due, delivery.c.id)
@@ -110,13 +125,9 @@ _READY = statement(
     ["channel", "now", "most"],
 )
 _NEXT_DUE = statement(
-    select(func.min(delivery.c.due)).where(
-        and_(
-            delivery.c.open,
-            delivery.c.channel == bindparam("channel"),
-            delivery.c.state.in_(["pending", "unknown", "in_flight"]),
-        )
-    ),
+    select(func.min(delivery.c.due))
+    .join(_head, _head.c.id == delivery.c.id)
+    .where(delivery.c.state.in_(["pending", "unknown", "in_flight"])),
     ["channel"],
 )
 _LOAD = statement(select(*_ALL).where(delivery.c.id == bindparam("which")), ["which"])

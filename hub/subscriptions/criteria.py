@@ -19,7 +19,7 @@ from hub.store.backend import Tx
 from hub.store.conditions import Condition
 from hub.store.criteria import conditions_of
 from hub.store.parameters import Parameters
-from hub.store.query import InvalidSearch, Query
+from hub.store.query import InvalidSearch, Query, wrong
 from hub.store.resources import Written
 from hub.store.search import parse_query, search_ids
 from hub.store.statements import Statement
@@ -67,6 +67,8 @@ def parse(text: str, known: Parameters, base: str = "") -> Query:
     except ValueError as error:
         what = "expected at most 100 parameters in percent-encoded UTF-8"
         raise InvalidSearch(issues=[Issue(code="value", diagnostics=what)]) from error
+    if any(name == "_cursor" for name, _ in pairs):
+        raise wrong("_cursor", "a page selects nothing", "not-supported")
     wanted = [(name, value) for name, value in pairs if name.partition(":")[0] not in _IDLE]
     return parse_query(type_name, wanted, known=known)
 

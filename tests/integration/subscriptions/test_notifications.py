@@ -101,9 +101,7 @@ async def test_what_is_rolled_back_notifies_nobody(scene: Scene, endpoint: Endpo
         "request": {"method": "PUT", "url": "Patient/b", "ifMatch": 'W/"7"'},
     }
     bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [good, bad]}
-    answer = await scene.client.post(
-        "/fhir", json=bundle, headers={"Content-Type": "application/fhir+json"}
-    )
+    answer = await scene.client.post("/fhir", json=bundle, headers={"Content-Type": "application/fhir+json"})
     assert answer.status_code == 412, answer.text
 
     async def undone(tx: Tx) -> None:
@@ -134,9 +132,7 @@ async def test_a_transaction_notifies_of_each_resource_in_it(scene: Scene, endpo
         "request": {"method": "POST", "url": "Observation"},
     }
     bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [person, seen, seen]}
-    answer = await scene.client.post(
-        "/fhir", json=bundle, headers={"Content-Type": "application/fhir+json"}
-    )
+    answer = await scene.client.post("/fhir", json=bundle, headers={"Content-Type": "application/fhir+json"})
     assert answer.status_code == 200, answer.text
     await endpoint.until(2)
     assert [row.business_id.partition("/")[0] for row in await scene.rows()] == ["Observation"] * 2
