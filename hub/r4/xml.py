@@ -1,6 +1,6 @@
 """FHIR XML both ways, beside JSON (http://hl7.org/fhir/R4/xml.html)."""
 
 from hub.r4.xml_reading import read
-from hub.r4.xml_writing import write
+from hub.r4.xml_writing import DECLARATION, write
 
-__all__ = ["read", "write"]
+__all__ = ["DECLARATION", "read", "write"]

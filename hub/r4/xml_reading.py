@@ -22,6 +22,7 @@ from hub.r4.xml_shape import FHIR, NUMBERS, SPACED, XHTML, Shape, shapes
 
 MAX_DEPTH = 200
 MAX_ISSUES = 100
+_WIDE = (b"\xff\xfe", b"\xfe\xff")  # the marks of UTF-16, which the parser would believe
 _BLANK = " \t\n\r"
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?").fullmatch
 _TAG = re.compile(rb"""<(?:[^"'>]|"[^"]*"|'[^']*')*>""").match
@@ -61,7 +62,7 @@ class _Open:
             return str(self.node.get("resourceType", self.shape.kind))
         if self.outer.shape.kind == "Resource":
             return self.outer.path() if self.outer.outer is not None else self.shape.kind
-        name = self.shape.name
+        name = self.shape.element
         return (
             f"{self.outer.path()}.{name}[{self.index}]" if self.shape.many else f"{self.outer.path()}.{name}"
         )
@@ -75,6 +76,8 @@ def read(body: bytes) -> bytes:
     """
     reader = _Reader(body)
     try:
+        if body[:2] in _WIDE:
+            raise _Refused("expected the encoding UTF-8, found UTF-16")
         reader.parser.Parse(body, True)
     except expat.ExpatError as error:
         text = f"not well-formed XML: {expat.ErrorString(error.code)} (line {error.lineno})"

