@@ -26,7 +26,7 @@ def draft(api: Api, body: bytes, type_name: str, id: str, owner: str) -> Draft:
     Raises InvalidResource with every issue, also of the rules that plugins brought, and BadRequest for a
     reference that leads nowhere. A Subscription gets the status the hub gives it.
     """
-    local = references.localise(body, api.base)
+    local = body if type_name == "Bundle" else references.localise(references.plain(body), api.base)
     made = resources.draft(api.store, local, type=type_name, id=id, owner=owner)
     issue = next(reference_issues(local, type_name), None)
     if issue is not None:

@@ -37,7 +37,7 @@ class Plan(msgspec.Struct, kw_only=True):
 
 def plan_of(api: Api, ask: Ask, content: bundle.Bundle) -> Plan:
     """What a Bundle asks for, as far as it can be told without the database; every error names its entry."""
-    planned = [steps.step(api, ask, index, entry) for index, entry in enumerate(content.entry)]
+    planned = [_step(api, ask, index, entry) for index, entry in enumerate(content.entry)]
     plan = Plan(steps=planned, heads={}, targets={}, known={}, waits=set(), drafts={})
     for step in planned:
         with at(step):
@@ -49,6 +49,14 @@ def plan_of(api: Api, ask: Ask, content: bundle.Bundle) -> Plan:
             with at(step):
                 plan.drafts[step.index] = draft_of(api, plan, step, {})
     return plan
+
+
+def _step(api: Api, ask: Ask, index: int, entry: bundle.Entry) -> Step:
+    try:
+        return steps.step(api, ask, index, entry)
+    except HubError as error:
+        located(error, f"Bundle.entry[{index}]")
+        raise
 
 
 def _action(step: Step) -> Action:
@@ -143,6 +151,8 @@ def _needs_database(plan: Plan, step: Step) -> bool:
     """Whether a link of the resource leads to what only the database can tell; a patch always needs it."""
     if step.ask.method == "PATCH":
         return True
+    if step.ask.type == "Bundle":
+        return False
     links = references.links(step.ask.body)
     waits = references.resolver({url: url for url in plan.waits}, step.full_url)
     return any(
@@ -159,8 +169,15 @@ def draft_of(api: Api, plan: Plan, step: Step, found: dict[str, str]) -> Draft:
 
 
 def linked(plan: Plan, step: Step, found: dict[str, str]) -> bytes:
-    """The body of an entry with its links resolved; `found` adds what conditional references mean."""
-    return references.replace(step.ask.body, references.resolver(plan.known | found, step.full_url))
+    """The body of an entry with its links resolved; `found` adds what conditional references mean.
+
+    A Bundle as a resource is a world of its own: its links lead to its own entries.
+    """
+    if step.ask.type == "Bundle":
+        return step.ask.body
+    lookup = references.resolver(plan.known | found, step.full_url)
+    changed = references.replace(step.ask.body, lookup)
+    return references.replace_values(changed, lookup) if step.ask.method == "PATCH" else changed
 
 
 _READING = frozenset(

@@ -1,8 +1,8 @@
 """References inside the raw text of a resource: own absolute ones become relative, placeholders real.
 
 Only the string behind a key that holds a link is touched; everything else stays as it was sent.
-Links: `reference`, elements of type uri, url, oid, uuid and the narrative's href and src
-(http://hl7.org/fhir/R4/http.html#trules).
+Links: `reference`, elements of type uri, url, oid, uuid (not canonical, and not what names a code system)
+and the narrative's href and src (http://hl7.org/fhir/R4/http.html#trules).
 """
 
 from __future__ import annotations
@@ -13,9 +13,18 @@ from collections.abc import Callable
 
 import msgspec
 
+from hub import r4
+
 _STRING = rb'"((?:[^"\\]|\\.)*)"'
 _REFERENCE = re.compile(rb'("reference"\s*:\s*)' + _STRING)
-_LINK = re.compile(rb'("(?:reference|url|uri|valueUri|valueUrl|valueOid|valueUuid)"\s*:\s*)' + _STRING)
+_NAMES = (
+    b"reference|url|uri|valueUri|valueUrl|valueOid|valueUuid|address|authority|authorizationUrl|definitionUri"
+    b"|derivedFromUri|endpoint|instantiatesUri|issuer|location|onlineInformation|policy|rendering|source|target"
+)
+_LINK = re.compile(rb'("(?:' + _NAMES + rb')"\s*:\s*)' + _STRING)
+_LIST = re.compile(rb'("(?:instantiatesUri|policy)"\s*:\s*\[)((?:\s*"(?:[^"\\]|\\.)*+"\s*,?)*+)')
+_ITEM = re.compile(rb"()" + _STRING)
+_KEY = re.compile(rb'"((?:[^"\\]|\\.)*+)"\s*+:')
 _NARRATIVE = re.compile(rb'((?:href|src)\s*=\s*(?:\\"|\'))([^"\'\\<>\s]+)')
 _VERSION = re.compile(r"/_history/[^/]+$")
 
@@ -41,6 +50,13 @@ class _Outline(msgspec.Struct):
 _outline = msgspec.json.Decoder(_Outline, strict=False).decode
 
 
+def plain(body: bytes) -> bytes:
+    """The same with every key spelt without escapes, so that links are found by their key."""
+    if b"\\" not in body or not any(b"\\" in found[1] for found in _KEY.finditer(body)):
+        return body
+    return r4.untree(r4.tree(body))
+
+
 def localise(body: bytes, base: str) -> bytes:
     """Own absolute references (`base/Patient/1`) as relative ones (`Patient/1`)."""
     own = base.encode() + b"/"
@@ -55,9 +71,22 @@ def localise(body: bytes, base: str) -> bytes:
 def replace(body: bytes, lookup: Lookup) -> bytes:
     """Every link for which `lookup` gives another text, replaced; what it answers None to stays."""
     changed = _rewrite(_LINK, body, lookup)
+    changed = _LIST.sub(lambda found: found[1] + _rewrite(_ITEM, found[2], lookup), changed)
     if b"<" in body or b"\\u003c" in body:
         changed = _NARRATIVE.sub(lambda found: _narrative(found, lookup), changed)
     return changed
+
+
+def replace_values(patch: bytes, lookup: Lookup) -> bytes:
+    """The same for the values of a JSON Patch: a text is a link if the path ends with the name of one."""
+    if patch.lstrip()[:1] != b"[":
+        return patch
+    operations = r4.tree(b'{"patch":' + patch + b"}")["patch"]
+    for one in operations:
+        name, value = str(one.get("path", "")).rpartition("/")[2], one.get("value")
+        if isinstance(value, str) and name.encode() in _NAMES.split(b"|"):
+            one["value"] = lookup(value) or value
+    return r4.untree(operations)
 
 
 def references(body: bytes) -> list[str]:
@@ -79,6 +108,7 @@ def is_literal(text: str) -> bool:
 def links(body: bytes) -> list[str]:
     """The texts of all members and narrative attributes that `replace` would look up."""
     found = [_text(one[2]) for one in _LINK.finditer(body)]
+    found += [_text(one[2]) for many in _LIST.finditer(body) for one in _ITEM.finditer(many[2])]
     return found + [one[2].decode() for one in _NARRATIVE.finditer(body)]
 
 

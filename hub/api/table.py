@@ -64,17 +64,17 @@ def find(method: str, segments: list[str]) -> Interaction:
 async def reply_to(api: Api, step: Step) -> Reply:
     """Run one entry and give its response entry; raises what the interaction raises."""
     answer = await run(api, find(step.ask.method, step.path), step.ask)
-    return reply_of(step.ask, answer)
+    return reply_of(step.ask, answer, given=step.reads or bool(step.ask.name))
 
 
-def reply_of(ask: Ask, answer: Answer) -> Reply:
-    """An answer as a response entry: reads carry their resource, writes only when it is preferred."""
-    shown = ask.method == "GET" or ask.name or ask.returns == "representation"
-    told = ask.returns == "OperationOutcome" and ask.method != "GET"
+def reply_of(ask: Ask, answer: Answer, *, given: bool = False) -> Reply:
+    """An answer as a response entry: what was `given` to read comes along, what was written if preferred."""
+    shown = given or ask.returns == "representation"
+    told = ask.returns == "OperationOutcome" and not given
     return Reply(
         status=bundle.phrase(answer.status),
         full_url=answer.location.partition("/_history")[0],
-        resource=answer.body if shown and not told else b"",
+        resource=answer.body if shown and not told and ask.method != "HEAD" else b"",
         outcome=answer.body if told else b"",
         location=answer.location,
         version=answer.version,

@@ -56,3 +56,27 @@ def test_own_absolute_references_become_relative() -> None:
 def test_how_links_are_found_in_a_bundle(link: str, full_url: str, found: str | None) -> None:
     known = {"urn:uuid:1": "Patient/9", "http://his/fhir/Patient/17": "Patient/8"}
     assert references.resolver(known, full_url)(link) == found
+
+
+def test_links_behind_escaped_keys_are_found() -> None:
+    body = (
+        b'{"subject":{"re\\u0066erence":"urn:uuid:1"},"note":[{"text":"\\u4e2d: \\"x\\":"}],"value":1.00e2}'
+    )
+    assert references.references(references.plain(body)) == ["urn:uuid:1"]
+    assert b"1.00e2" in references.plain(body)
+    untouched = b'{"a":"re\\u0066erence","b":"\\",\\"c\\":"}'
+    assert references.plain(untouched) is untouched
+
+
+def test_every_item_of_a_list_of_uris_is_a_link() -> None:
+    body = b'{"instantiatesUri":["urn:uuid:1", "urn:uuid:2","http://a.org"],"instantiatesCanonical":["urn:uuid:1"]}'
+    known = {"urn:uuid:1": "PlanDefinition/9", "urn:uuid:2": "PlanDefinition/8"}
+    assert references.replace(body, known.get) == body.replace(
+        b'"urn:uuid:1", "urn:uuid:2"', b'"PlanDefinition/9", "PlanDefinition/8"'
+    )
+    assert references.links(body) == ["urn:uuid:1", "urn:uuid:2", "http://a.org"]
+
+
+def test_what_only_looks_like_a_link_stays() -> None:
+    body = b'{"identifier":[{"system":"urn:uuid:1","value":"urn:uuid:1"}],"url":"urn:uuid:1|2"}'
+    assert references.replace(body, {"urn:uuid:1": "Patient/9"}.get) == body
