@@ -12,6 +12,12 @@ async def read(api: Api, ask: Ask) -> Answer:
     """200 with the stored bytes, or with a part of them; 304 when the client has them, 404, 410."""
     shape = shape_of(ask.query, [ask.type])
     stored = await resources.get(api.reader, ask.type, ask.id)
+    if stored is None and ask.type == "OperationDefinition":
+        from hub.api.operation_definition import definition  # whose operations read resources
+
+        made = definition(api, ask.id)
+        if made is not None:
+            return Answer(body=made)
     if stored is None:
         raise NotFound(f"{ask.type}/{ask.id} is not known")
     if stored.deleted:
