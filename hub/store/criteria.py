@@ -67,7 +67,8 @@ async def _made(
         return [Checked(lambda one, rows: one.id not in unwanted)], None
     if asked.chain:
         return await chained(reader, query, asked, find, conditions_of), None
-    if parameter.type == "token" and modifier in TERMINOLOGY and not all(map(is_mime, asked.values)):
+    by_text = modifier in ("above", "below") and all(map(is_mime, asked.values))
+    if parameter.type == "token" and modifier in TERMINOLOGY and not by_text:
         return await concepts(reader, asked), None
     if parameter.type == "reference" and modifier in ("above", "below") and not is_canonical(parameter):
         return await relatives(reader, query, asked, find), None
