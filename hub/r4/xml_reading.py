@@ -22,7 +22,6 @@ from hub.r4.xml_shape import FHIR, NUMBERS, SPACED, XHTML, Shape, shapes
 
 MAX_DEPTH = 200
 MAX_ISSUES = 100
-_WIDE = (b"\xff\xfe", b"\xfe\xff")  # the marks of UTF-16, which the parser would believe
 _BLANK = " \t\n\r"
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?").fullmatch
 _TAG = re.compile(rb"""<(?:[^"'>]|"[^"]*"|'[^']*')*>""").match
@@ -76,8 +75,8 @@ def read(body: bytes) -> bytes:
     """
     reader = _Reader(body)
     try:
-        if body[:2] in _WIDE:
-            raise _Refused("expected the encoding UTF-8, found UTF-16")
+        if b"\0" in body:  # the parser would take it for UTF-16
+            raise _Refused("not well-formed XML: expected UTF-8 text, found NUL bytes")
         reader.parser.Parse(body, True)
     except expat.ExpatError as error:
         text = f"not well-formed XML: {expat.ErrorString(error.code)} (line {error.lineno})"
