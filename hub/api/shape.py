@@ -39,7 +39,7 @@ _known = msgspec.json.Decoder(_Known)
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """`summary` is "", `true`, `text` or `data`; `elements` are names, perhaps with their type before them."""
+    """`summary` is "", `true`, `text` or `data`; `elements` are names, perhaps after their type."""
 
     summary: str = ""
     elements: tuple[str, ...] = ()

@@ -117,6 +117,8 @@ def check_together(query: Query) -> None:
     """What only the whole query tells. Raises InvalidSearch."""
     if query.summary == "text" and (query.includes or query.revincludes):
         raise wrong("_summary", "text cannot be asked for together with _include or _revinclude")
+    if query.sort and query.contained != "false":
+        raise wrong("_sort", "contained resources come by the date of what contains them", "not-supported")
     if query.summary and query.elements:
         raise wrong("_elements", "cannot be asked for together with _summary")
 

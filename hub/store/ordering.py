@@ -1,7 +1,7 @@
 """`_sort`: by any parameter, several of them, ascending and descending.
 
 http://hl7.org/fhir/R4/search.html#sort. A resource with several values is placed by the first of them in the
-order that is asked for, one without a value comes last either way. Strings, URIs, dates, numbers and quantities
+order that is asked for, one without a value comes last either way. Strings, URIs, dates, numbers, quantities
 are walked in the order of their index; few matches, and whatever no index orders, are collected and sorted.
 """
 
@@ -205,7 +205,7 @@ async def _along(
     alone = len(orders) == 1
     start: Row | None = None
     if after is not None and alone:
-        start = (after[-1],) if walk.kind in ("name", "absent") else _key(walk, after)
+        start = _key(walk, after)
     elif after is not None:
         bound = Bound(after[0][1])
         walk = Walk(
@@ -235,13 +235,15 @@ async def _along(
 
 def _key(walk: Walk, after: Place) -> Row:
     """The key of a walk at a place."""
-    return tuple(after[0][1:]) if walk.kind == "time" else (*after[0][1:], after[-1])
+    if walk.kind == "absent":
+        return (after[-1],)
+    return tuple(after[0][1:]) if walk.kind in ("name", "time") else (*after[0][1:], after[-1])
 
 
 async def _placed(
     reader: Reader, plan: Plan, orders: Sequence[Order], walk: Walk, start: Row | None, want: int
 ) -> AsyncIterator[Found]:
-    """The matches of a walk at their places: a resource with several values is met at each, and counts once."""
+    """The matches of a walk at their places: one with several values is met at each, and counts once."""
     several = walk.kind in ("text", "range")
     async for some in scanned(reader, plan, walk, start, want + 1, full=needs_body(orders)):
         if needs_body(orders):
@@ -254,7 +256,7 @@ async def _placed(
 
 
 def sort_texts(parameter: r4.SearchParameter, body: bytes) -> Iterator[str]:
-    """The values of a token or a reference as text: a code before its display, a reference as it is written."""
+    """The values of a token or a reference as text: a code before its display, a reference as written."""
     from hub import fhirpath  # loaded when something is first sorted so
 
     for node in fhirpath.compile(parameter.expression)(r4.tree(body)):

@@ -18,8 +18,10 @@ from sqlalchemy import bindparam, select
 from hub import r4
 from hub.store.backend import Reader, Row
 from hub.store.candidates import Found, Plan, held, matches
-from hub.store.keys import packed, unpack
+from hub.store.extracting import extracted
+from hub.store.keys import unpack
 from hub.store.names import CHANGE_NUMBER, type_number
+from hub.store.parameters import Parameters
 from hub.store.query import InvalidSearch, Query
 from hub.store.statements import statement
 from hub.store.tables import history, resource, type_history, version
@@ -63,8 +65,8 @@ _THEN = statement(
 
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
-    """`search` stands for the criteria; `driver` is the number of the condition that drives; `place` is where
-    the last match stood; `sequence` and `updated` (microseconds) say how far the store had got at the start."""
+    """`search` stands for the criteria; `driver` is the number of the condition that drives; `place` is
+    where the last match stood; `sequence` and `updated` (microseconds) say how far the store was at the start."""
 
     search: bytes
     driver: int
@@ -111,7 +113,9 @@ async def now(reader: Reader) -> tuple[int, int]:
     return (rows[0][0], rows[0][1]) if rows else (0, 0)
 
 
-async def moved(reader: Reader, plan: Plan, cursor: Cursor) -> list[tuple[Found, Row]] | None:
+async def moved(
+    reader: Reader, plan: Plan, cursor: Cursor, known: Parameters
+) -> list[tuple[Found, Row]] | None:
     """What changed since the start, matched then and matches now: as it is, and as it stood then (a Found
     whose body is the old one). None when too much changed."""
     since = cursor.updated - SLACK
@@ -123,14 +127,17 @@ async def moved(reader: Reader, plan: Plan, cursor: Cursor) -> list[tuple[Found,
         then = await reader.rows(_THEN, row[0], cursor.sequence)
         if then and then[0][2] != CHANGE_NUMBER["deleted"]:
             found.append((Found((), *row), then[0]))
-    return await _matching(reader, plan, found)
+    return await _matching(reader, plan, found, known)
 
 
-async def _matching(reader: Reader, plan: Plan, changed: list[tuple[Found, Row]]) -> list[tuple[Found, Row]]:
+async def _matching(
+    reader: Reader, plan: Plan, changed: list[tuple[Found, Row]], known: Parameters
+) -> list[tuple[Found, Row]]:
     """Those that matched then and match now; the second of each becomes the old Found as a row."""
     both: list[tuple[Found, Row]] = []
     for one, (sequence, updated, _, body) in changed:
-        rows = packed(r4.keys(r4.load(bytes(body), plan.type), zone=reader.zone, base_url=reader.base_url))
+        resource = r4.load(bytes(body), plan.type)
+        rows = extracted(resource, bytes(body), known.indexed(plan.type), reader)
         before = Found((), one.pid, one.id, b"", updated, sequence, 0, bytes(body))
         if matches(plan, before, rows) and matches(plan, one, unpack(one.keys)):
             both.append((one, (before, rows)))

@@ -1,7 +1,7 @@
 """Search on a type: pick what drives it, walk its index, check each candidate, add includes.
 
-Results come in the order of the driving index, or in the order of `_sort`; the cursor is the place of the last
-hit (`hub.store.paging`). http://hl7.org/fhir/R4/search.html
+Results come in the order of the driving index, or in that of `_sort`; the cursor is the place of the last hit
+(`hub.store.paging`). http://hl7.org/fhir/R4/search.html
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from hub.errors import Issue
-from hub.store import counting, ordering, paging
+from hub.store import contained, counting, ordering, paging
 from hub.store.backend import Reader, Tx
 from hub.store.candidates import Found, Plan, candidates, filled
 from hub.store.conditions import Condition
@@ -25,7 +25,17 @@ from hub.store.parsing import parse_query
 from hub.store.query import InvalidSearch, Query
 from hub.store.walks import place
 
-__all__ = ["Hit", "InvalidSearch", "Page", "Query", "parse_query", "resolve", "search", "search_found", "search_ids"]
+__all__ = [
+    "Hit",
+    "InvalidSearch",
+    "Page",
+    "Query",
+    "parse_query",
+    "resolve",
+    "search",
+    "search_found",
+    "search_ids",
+]
 
 
 class Hit(msgspec.Struct, frozen=True):
@@ -57,17 +67,65 @@ async def search(reader: Reader, query: Query) -> Page:
     conditions = await conditions_of(reader, query, search_found)
     if conditions is None:
         return Page([], total=0 if query.total else None)
-    total = None
-    if query.total:
-        total = await counting.total(reader, await _plan(reader, query, conditions, None))
+    total = await _total(reader, query, conditions) if query.total else None
     if query.count == 0:
         return Page([], total=total)
+    if query.contained != "false":
+        page = await _with_contained(reader, query, conditions, cursor)
+        return msgspec.structs.replace(page, total=total)
     found, following = await _page(reader, query, conditions, cursor)
     entries = [_hit(query.type, one) for one in found]
     nodes = [Node(query.type, one.id, one.version, one.updated, one.keys, one.body) for one in found]
+    page = await _including(reader, query, entries, nodes, following)
+    return msgspec.structs.replace(page, total=total)
+
+
+async def _total(reader: Reader, query: Query, conditions: list[Condition]) -> int:
+    total = 0
+    if query.contained != "true":
+        total += await counting.total(reader, await _plan(reader, query, conditions, None))
+    if query.contained != "false":
+        total += len(await contained.held(reader, query, conditions, (), None))
+    return total
+
+
+async def _with_contained(
+    reader: Reader, query: Query, conditions: list[Condition], cursor: Cursor | None
+) -> Page:
+    """Matches of their own first, if they are asked for, then those inside other resources."""
+    entries: list[Hit] = []
+    nodes: list[Node] = []
+    begun = cursor is not None and cursor.driver == contained.INSIDE
+    if query.contained == "both" and not begun:
+        found, following = await _page(reader, query, conditions, cursor)
+        entries = [_hit(query.type, one) for one in found]
+        nodes = [Node(query.type, one.id, one.version, one.updated, one.keys, one.body) for one in found]
+        if following is not None:
+            return await _including(reader, query, entries, nodes, following)
+    after = cursor.place if begun and cursor is not None else ()
+    left = query.count - len(entries)
+    held = await contained.held(reader, query, conditions, after, left + 1)
+    shown = held[:left]
+    for one in shown:
+        node = one.node
+        body = one.body or node.body
+        entries.append(Hit(node.type, node.id, node.version, node.updated, body, inside=one.inside))
+    if not query.only_contained:
+        nodes += [one.node for one in shown]
+    next_ = None
+    if len(held) > left:
+        place_ = shown[-1].place if shown else ()
+        next_ = paging.written(Cursor(paging.identity(query), contained.INSIDE, place_))
+    return await _including(reader, query, entries, nodes, next_)
+
+
+async def _including(
+    reader: Reader, query: Query, entries: list[Hit], nodes: list[Node], following: str | None
+) -> Page:
+    """A page of these hits and what they include."""
     extra = await included(reader, query, nodes)
     entries += [Hit(one.type, one.id, one.version, one.updated, one.body, "include") for one in extra.nodes]
-    return Page(entries, following, total, extra.issues)
+    return Page(entries, following, issues=extra.issues)
 
 
 async def search_ids(reader: Reader, query: Query, limit: int, *, recheck: bool = False) -> list[str]:
@@ -128,7 +186,7 @@ async def _page(
     want = query.count + 1
     changed: list[tuple[Found, Any]] | None = None
     if cursor is not None and cursor.sequence:
-        changed = await paging.moved(reader, plan, cursor)
+        changed = await paging.moved(reader, plan, cursor, query.known)
         plan.before = cursor.sequence if changed is not None else 0
     after = cursor.place if cursor is not None else None
     if query.sort:
