@@ -67,7 +67,18 @@ class PostgresTx:
     """The transaction of one unit; see `hub.store.backend.Tx`."""
 
     postgres = True
-    __slots__ = ("_connection", "_wrote", "base_url", "changed", "held", "known", "memory", "now", "zone")
+    __slots__ = (
+        "_connection",
+        "_wrote",
+        "base_url",
+        "changed",
+        "held",
+        "known",
+        "memory",
+        "now",
+        "terms",
+        "zone",
+    )
 
     def __init__(
         self, store: Store, connection: asyncpg.Connection[Any], held: set[int] | None = None
@@ -78,6 +89,7 @@ class PostgresTx:
         self.base_url = store.base_url
         self.changed: Sequence[Changed] = store.changed
         self.known = store.known
+        self.terms = store.terms
         self.memory = store.memory
         self.now = store.now()
         self.held: set[int] = set() if held is None else held
