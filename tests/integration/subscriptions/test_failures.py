@@ -200,8 +200,9 @@ async def test_a_thousand_changes_are_a_thousand_notifications_each_once(
     await endpoint.until(1000, seconds=90)
     await scene.until(lambda: _all_delivered(scene))
     assert sorted(endpoint.paths) == sorted(f"/Patient/p{number}" for number in range(1000))
-    in_order = [f"/{row.business_id.partition('/_history')[0]}" for row in await scene.rows()]
-    assert endpoint.paths == in_order
+    if not scene.hub.store.postgres:  # there, units that run side by side commit in an order of their own
+        rows = await scene.rows()
+        assert endpoint.paths == [f"/{row.business_id.partition('/_history')[0]}" for row in rows]
     assert scene.hub.metrics.value("hub_deliveries_total", "subscriptions", "delivered") == 1000
 
 
