@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Double, Integer, LargeBinary, MetaData, SmallInteger, Text
 
+from hub.store.shrinking import Shrunk
+
 metadata = MetaData()
 
 Key = BigInteger().with_variant(Integer(), "sqlite")
@@ -13,5 +15,6 @@ Micros = BigInteger()
 Small = SmallInteger()
 Hash64 = BigInteger()
 Bytes = LargeBinary()
+Body = LargeBinary().with_variant(Shrunk(), "sqlite")
 String = Text().with_variant(Text(collation="C"), "postgresql")
 Real: Double[float] = Double()

@@ -22,6 +22,7 @@ from hub.errors import Retryable
 from hub.store import lock
 from hub.store.backend import Changed, Row
 from hub.store.memory import Head, Memory, Name
+from hub.store.shrinking import offer
 from hub.store.statements import Statement
 from hub.store.store import Store, Work
 
@@ -51,6 +52,7 @@ def connect(path: Path) -> sqlite3.Connection:
         "wal_autocheckpoint = 2000",
     ):
         connection.execute(f"PRAGMA {pragma}")
+    offer(connection)
     return connection
 
 
@@ -81,7 +83,17 @@ class SqliteTx:
     """The transaction of one unit; see `hub.store.backend.Tx`."""
 
     postgres = False
-    __slots__ = ("_execute", "_execute_many", "base_url", "changed", "known", "memory", "now", "zone")
+    __slots__ = (
+        "_execute",
+        "_execute_many",
+        "base_url",
+        "changed",
+        "known",
+        "memory",
+        "now",
+        "terms",
+        "zone",
+    )
 
     def __init__(self, store: Store, connection: sqlite3.Connection, now: int, memory: Memory) -> None:
         self._execute = connection.execute
@@ -90,6 +102,7 @@ class SqliteTx:
         self.base_url = store.base_url
         self.changed: Sequence[Changed] = store.changed
         self.known = store.known
+        self.terms = store.terms
         self.now = now
         self.memory = memory
 

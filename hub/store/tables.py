@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from sqlalchemy import Boolean, Column, Index, Sequence, Table, UniqueConstraint, text
 
-from hub.store.schema import Bytes, Hash64, Key, Micros, Real, Small, String, metadata
+from hub.store.schema import Body, Bytes, Hash64, Key, Micros, Real, Small, String, metadata
 
 pids = Sequence("pid", metadata=metadata)
 """Numbers of resources on PostgreSQL; on SQLite they follow the highest one."""
@@ -58,7 +58,7 @@ version = Table(
     Column("event_time", Micros, nullable=False),
     Column("mapping", Bytes, nullable=False),
     Column("xid", Key, nullable=False),
-    Column("body", Bytes, nullable=False),
+    Column("body", Body, nullable=False),
 )
 """Every body ever stored, in commit order. `version` 0 is a superseded one: an older event that came late.
 

@@ -16,6 +16,7 @@ from typing import Any
 import asyncpg
 
 from hub.store.names import TYPE_NUMBER
+from hub.store.shrinking import grown
 from tests.faults.county import County
 
 Sql = list[tuple[Any, ...]]
@@ -78,6 +79,7 @@ async def select(url: str, *statements: str) -> list[Sql]:
     """The rows of each statement."""
     if url.startswith("sqlite"):
         connection = sqlite3.connect(url.removeprefix("sqlite:///"))
+        connection.create_function("body_of", 1, grown)
         try:
             return [connection.execute(text).fetchall() for text in statements]
         finally:
@@ -91,12 +93,13 @@ async def select(url: str, *statements: str) -> list[Sql]:
 
 async def compare(county: County, url: str) -> Figures:
     """Read all books after the hub has stopped."""
+    body = "body_of(body)" if url.startswith("sqlite") else "body"
     messages, deliveries, conversations, versions, heads = await select(
         url,
         "SELECT seq, channel, key, state, kind, body FROM message WHERE in_reply_to = 0",
         "SELECT kind, state, attempts, open FROM delivery",
         "SELECT state FROM conversation",
-        "SELECT pid, version, type, message, body FROM version ORDER BY sequence",
+        f"SELECT pid, version, type, message, {body} FROM version ORDER BY sequence",
         "SELECT pid, type, version, deleted FROM head",
     )
     figures = Figures(kills=county.hub.kills, versions=len(versions))
