@@ -525,3 +525,39 @@ async def test_a_search_asks_the_same_terminology(hub: Hub) -> None:
         await terms.below("http://example.org/none", "x")
     with pytest.raises(NotSupported):
         await terms.below("http://snomed.info/sct", "1")
+
+
+@pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize(
+    ("criterion", "expected"),
+    [
+        (f"code:in={TREES}", ["oak"]),
+        ("code:in=ValueSet/trees", ["oak"]),
+        (f"code:not-in={TREES}", ["mint"]),
+        (f"code:below={PLANTS}|plant", ["mint", "oak"]),
+        (f"code:above={PLANTS}|mint", ["mint"]),
+    ],
+)
+async def test_a_search_finds_codes_by_meaning(
+    client: httpx.AsyncClient, criterion: str, expected: list[str]
+) -> None:
+    for code in ("oak", "mint"):
+        one = {"resourceType": "Basic", "id": code, "code": {"coding": [{"system": PLANTS, "code": code}]}}
+        await client.put(f"/fhir/Basic/{code}", json=one)
+    answer = await client.get(f"/fhir/Basic?{criterion}")
+    assert sorted(one["resource"]["id"] for one in answer.json().get("entry", [])) == expected
+    once = {"method": "POST", "url": "Basic", "ifNoneExist": criterion}
+    if expected == ["oak"]:
+        entry = {"resource": {"resourceType": "Basic", "code": {"text": "?"}}, "request": once}
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+        told = (await client.post("/fhir", json=bundle)).json()
+        assert told["entry"][0]["response"]["status"].startswith("200")
+
+
+async def test_definitions_of_another_time_are_refused(client: httpx.AsyncClient) -> None:
+    one = value_set({"system": GENDERS}, url=TREES, id="trees")
+    await client.put("/fhir/ValueSet/trees", json=one)
+    answer = await asked(client, "ValueSet/$expand", url=TREES, date="2001-01-01")
+    assert (answer.status_code, issue(answer)["code"]) == (400, "not-supported")
+    assert len(codes(await asked(client, "ValueSet/$expand", url=TREES, date="2999-01-01"))) == 4
+    assert len(codes(await asked(client, "ValueSet/$expand", url=GENDER, date="2024-01-01"))) == 4
