@@ -67,7 +67,8 @@ def liked(accept: str) -> Format | None:
 
 def of_parameter(value: str) -> Format | None:
     """What `_format` names; a `+` that came as a blank is one again."""
-    media, parameters = media_of(value.strip().replace(" ", "+"))
+    media, parameters = media_of(value)
+    media = media.replace(" ", "+")
     if parameters.get("fhirversion", "4.0") not in _VERSIONS:
         return None
     return "json" if media in JSON else "xml" if media in XML else None
