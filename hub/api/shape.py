@@ -89,6 +89,8 @@ def shape_of(query: Parameters, types: Sequence[str]) -> Shape:
     summary = ""
     elements: tuple[str, ...] = ()
     for name, value in query:
+        if not value:
+            continue
         if name == "_summary":
             if value not in MODES or value == "count":
                 raise _wrong(name, "expected true, text, data or false")
@@ -164,9 +166,10 @@ def _summed(members: dict[str, msgspec.Raw], path: str) -> dict[str, msgspec.Raw
 
 
 def _inside(raw: msgspec.Raw, kind: str) -> bytes:
-    if bytes(raw[:1]) == b"[":
+    first = bytes(raw).lstrip()[:1]
+    if first == b"[":
         return b"[" + b",".join(_inside(one, kind) for one in _array.decode(raw)) + b"]"
-    if bytes(raw[:1]) != b"{":
+    if first != b"{":
         return bytes(raw)
     kept = _summed(_object.decode(raw), kind)
     return _written(kept) if kept else bytes(raw)

@@ -1,8 +1,8 @@
 """Ways through the index: each condition that can drive a search as one or more ordered scans.
 
 A walk says what it reads (`hub.store.drivers` turns it into SQL) and, in Python, which rows it holds, so that
-a resource with several matching rows counts once: at its first place. Ranges open at the top begin at the value;
-what began before it and still lasts comes after, from the small index of wide ranges.
+a resource with several matching rows counts once: at its first place. Ranges open at the top begin at the
+value; what began before it and still lasts comes after, from the small index of wide ranges.
 """
 
 from __future__ import annotations

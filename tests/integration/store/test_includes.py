@@ -82,7 +82,8 @@ async def _added(store: Store, text: str) -> set[str]:
         ),
         (
             "_include:iterate=*",
-            "Observation/b Observation/c Organization/hospital Organization/top Patient/p Practitioner/doctor",
+            "Observation/b Observation/c Organization/hospital Organization/top Patient/p "
+            "Practitioner/doctor",
         ),
         ("_revinclude=Provenance:target", "Provenance/pa"),
         ("_revinclude=Provenance:target:Observation", "Provenance/pa"),
@@ -175,7 +176,8 @@ async def test_a_page_of_matches_costs_one_query_for_what_they_refer_to(
     "include",
     ["_include=Observation:nothing", "_include=Observation:code", "_include=Nothing:subject", "_include=x",
      "_include=Observation:subject:Nothing", "_include=Observation:subject:Patient:more",
-     "_revinclude=*", "_revinclude=*:*", "_revinclude=Provenance", "_include=Observation:", "_include=:subject"],
+     "_revinclude=*", "_revinclude=*:*", "_revinclude=Provenance", "_include=Observation:",
+     "_include=:subject"],
 )  # fmt: skip
 async def test_what_cannot_be_included_is_refused(store: Store, include: str) -> None:
     with pytest.raises(NotSupported):
