@@ -1,4 +1,4 @@
-"""Write docs/reference/{commands,settings,http}.md from the commands, settings and routes themselves.
+"""Write the pages of docs/reference that commands, settings, routes and search parameters speak for.
 
     python -m tools.build_reference            write the pages
     python -m tools.build_reference --check    exit 1 if a page differs from what the code says
@@ -9,8 +9,6 @@ Only the plugins of this checkout are described, whatever else is installed.
 from __future__ import annotations
 
 import argparse
-import inspect
-import re
 import types
 from collections.abc import Iterator
 from importlib.metadata import entry_points
@@ -22,13 +20,12 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from hub import settings
-from hub.api import table
-from hub.api.bundles import BUNDLE
-from hub.api.routes import PREFIX
 from hub.app import Hub, create_app
 from hub.cli.commands import app
 from hub.hookspecs import NAMESPACE
 from hub.plugins import Plugins, load
+from tools import fhir_reference
+from tools.fhir_reference import one_line, row
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -54,9 +51,10 @@ file and key. [hub.example.toml](../../hub.example.toml) is a file to start from
 HTTP = """\
 # HTTP
 
-FHIR R4 (4.0.1) answers below `/fhir`; `GET /fhir/metadata` describes it for machines, and
-[the FHIR API](fhir-api.md) says what holds for every request. The other routes speak JSON and are described
-at `/docs`; a listing takes `limit` and `before` (an id: the next page), an error is `{"error": ...}`."""
+FHIR R4 (4.0.1) answers below `/fhir`: [interactions](fhir-interactions.md), [operations](fhir-operations.md),
+[search parameters](fhir-search-parameters.md). The routes for operators and machines speak JSON and are
+described at `/docs`; a listing takes `limit` and `before` (an id: the next page), an error is
+`{"error": ...}`."""
 
 
 def main() -> int:
@@ -78,6 +76,7 @@ def pages() -> dict[str, str]:
         "commands.md": NOTE + "\n".join(commands()) + "\n",
         "settings.md": NOTE + "\n".join(all_settings(found)) + "\n",
         "http.md": NOTE + "\n".join(routes(found)) + "\n",
+        **{name: NOTE + text for name, text in fhir_reference.pages(found).items()},
     }
 
 
@@ -104,10 +103,10 @@ def commands() -> Iterator[str]:
         arguments = [one for one in parameters if one.param_type_name == "argument"]
         options = [one for one in parameters if one.param_type_name == "option"]
         usage = " ".join([name, *map(_placeholder, arguments), *(["[OPTIONS]"] if options else [])])
-        yield from ("", f"## {name}", "", f"    {usage}", "", _one_line(command.help))
+        yield from ("", f"## {name}", "", f"    {usage}", "", one_line(command.help))
         if parameters:
             yield from ("", "| argument | meaning |", "|---|---|")
-            yield from (_row(f"`{_written(one)}`", _meaning(one)) for one in [*arguments, *options])
+            yield from (row(f"`{_written(one)}`", _meaning(one)) for one in [*arguments, *options])
 
 
 def _leaves(name: str, command: Any) -> Iterator[tuple[str, Any]]:
@@ -134,7 +133,7 @@ def _written(parameter: Any) -> str:
 def _meaning(parameter: Any) -> str:
     default = parameter.default
     shown = f" (default: `{default}`)" if default not in (None, "", False, 0) else ""
-    return f"{_one_line(parameter.help)}{shown}"
+    return f"{one_line(parameter.help)}{shown}"
 
 
 # Settings -------------------------------------------------------------------------------------------------
@@ -148,24 +147,24 @@ def all_settings(found: Plugins) -> Iterator[str]:
     for name, field in settings.Settings.model_fields.items():
         if not field.exclude:
             variable = f"`{variables[name]}`" if name in variables else ""
-            yield _row(f"`{name}`", variable, _default(field), _described(field))
+            yield row(f"`{name}`", variable, _default(field), _described(field))
     yield from ("", "## A channel: `[channels.NAME]`", "")
     yield "NAME is lower-case letters, digits and hyphens. Beside these keys stand those of its adapter."
     yield ""
     yield from _table(settings.ChannelSettings)
     for kind, adapter in sorted(found.adapters.items()):
-        yield from ("", f'## `adapter = "{kind}"`', "", _one_line(adapter.Settings.__doc__), "")
+        yield from ("", f'## `adapter = "{kind}"`', "", one_line(adapter.Settings.__doc__), "")
         yield from _table(adapter.Settings)
 
 
 def _table(model: type[BaseModel]) -> Iterator[str]:
     yield from ("| key | type | default | meaning |", "|---|---|---|---|")
     for name, field in model.model_fields.items():
-        yield _row(f"`{name}`", _type(field.annotation), _default(field), _described(field))
+        yield row(f"`{name}`", _type(field.annotation), _default(field), _described(field))
 
 
 def _described(field: FieldInfo) -> str:
-    return _one_line(field.description or "")
+    return one_line(field.description or "")
 
 
 def _default(field: FieldInfo) -> str:
@@ -202,16 +201,8 @@ def _type(annotation: Any) -> str:
 
 
 def routes(found: Plugins) -> Iterator[str]:
-    """FHIR interactions and operations, then the routes for operators."""
+    """The routes for operators and machines."""
     yield HTTP
-    yield from ("", "## FHIR", "", "| request | what it is |", "|---|---|")
-    for path, interactions in {"": {"POST": BUNDLE}, **table.PATHS}.items():
-        for method, interaction in interactions.items():
-            module = inspect.getmodule(interaction.run)
-            yield _row(f"`{method} {PREFIX}{path}`", _linked(module.__doc__ if module else ""))
-    yield from ("", "## FHIR operations of the plugins", "", "| request | what it is |", "|---|---|")
-    for one in found.operations:
-        yield _row(f"`POST {PREFIX}/{one.resource}/${one.name}`", _one_line(one.description))
     chosen = settings.build({})
     described: dict[str, Any] = create_app(chosen, hub=Hub(chosen, found=found)).openapi()
     yield from ("", "## Operators and machines", "", "| request | what it is |", "|---|---|")
@@ -219,24 +210,7 @@ def routes(found: Plugins) -> Iterator[str]:
         for method, route in methods.items():
             query = [one["name"] for one in route.get("parameters", []) if one["in"] == "query"]
             asked = f" Query: {', '.join(f'`{name}`' for name in query)}." if query else ""
-            yield _row(f"`{method.upper()} {path}`", _one_line(route.get("description", "")) + asked)
-
-
-def _linked(doc: str | None) -> str:
-    """A module's docstring with its specification as a link."""
-    text = _one_line((doc or "").partition("\n\n")[0])
-    return re.sub(r",? *(https?://[^\s,]+).*", r" ([specification](\1))", text)
-
-
-# Text -----------------------------------------------------------------------------------------------------
-
-
-def _one_line(text: str | None) -> str:
-    return " ".join((text or "").split())
-
-
-def _row(*cells: str) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+            yield row(f"`{method.upper()} {path}`", one_line(route.get("description", "")) + asked)
 
 
 if __name__ == "__main__":

@@ -47,6 +47,8 @@ _SYSTEM_LEVEL = (
     ("search-system", "GET", "/_search"),
     ("history-system", "GET", "/_history"),
 )
+CLAIMS = (*_TYPE_LEVEL, *_SYSTEM_LEVEL)
+"""Code of an interaction, method and path: the path of the base is empty."""
 _COMPARTMENT = ("GET", "/{type}/{id}/{inside}")
 _OPEN = (
     "Without security settings the hub is open, and therefore listens on loopback only and refuses requests "
@@ -168,10 +170,11 @@ def _resource(api: Api, type_name: str, reverse: list[str]) -> dict[str, Any]:
 
 
 def _routed(method: str, path: str) -> bool:
-    """Whether the table of routes has it; the root is always there."""
-    from hub.api.table import PATHS  # the table knows this interaction
+    """Whether the routes have it."""
+    from hub.api.routes import ROOT  # which lead to this interaction
+    from hub.api.table import PATHS
 
-    return not path or method in PATHS.get(path, {})
+    return method in (PATHS.get(path, {}) if path else ROOT)
 
 
 def _interactions(level: Iterable[tuple[str, str, str]]) -> list[dict[str, str]]:

@@ -16,6 +16,9 @@ from hub.errors import HubError, NotFound
 
 PREFIX = "/fhir"
 
+ROOT = {"GET": SEARCH_SYSTEM, "POST": BUNDLE}
+"""What each method does at the base itself."""
+
 _TYPES = frozenset(r4.TYPES)
 _INSIDE = _TYPES | {"*"}
 
@@ -24,7 +27,7 @@ class Fhir:
     """Everything at and below `/fhir`, with and without a slash at the end."""
 
     def __init__(self, api: Api) -> None:
-        self._root = Endpoint(api, "/", {"GET": SEARCH_SYSTEM, "POST": BUNDLE})
+        self._root = Endpoint(api, "/", ROOT)
         self._nothing = Endpoint(api, "", {})
         self._paths = Dispatch({path: Endpoint(api, path, methods) for path, methods in PATHS.items()})
 

@@ -12,8 +12,17 @@ from hub.settings import ENVIRONMENT, ChannelSettings, Settings
 from tests.docs.pages import ROOT
 from tools import build_reference
 
+PAGES = [
+    "commands.md",
+    "settings.md",
+    "http.md",
+    "fhir-interactions.md",
+    "fhir-operations.md",
+    "fhir-search-parameters.md",
+]
 
-@pytest.mark.parametrize("page", ["commands.md", "settings.md", "http.md"])
+
+@pytest.mark.parametrize("page", PAGES)
 def test_the_page_says_what_the_code_says(page: str) -> None:
     written = (build_reference.REFERENCE / page).read_text("utf-8")
     assert written == build_reference.pages()[page], "run make docs"
@@ -49,5 +58,5 @@ def test_every_variable_of_the_tests_is_listed() -> None:
 
 def test_every_command_and_route_explains_itself() -> None:
     pages = build_reference.pages()
-    for page in ("commands.md", "http.md"):
+    for page in ("commands.md", "http.md", "fhir-operations.md"):
         assert [line for line in pages[page].splitlines() if line.endswith(("|  |", "| |"))] == [], page
