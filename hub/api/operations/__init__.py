@@ -8,6 +8,7 @@ from hub.api.operations.expand import EXPAND
 from hub.api.operations.lookup import LOOKUP
 from hub.api.operations.match import MATCH
 from hub.api.operations.meta import META, META_ADD, META_DELETE
+from hub.api.operations.process_message import PROCESS_MESSAGE
 from hub.api.operations.status import STATUS
 from hub.api.operations.subsumes import SUBSUMES
 from hub.api.operations.translate import TRANSLATE
@@ -23,6 +24,7 @@ OFFERED: tuple[Offered, ...] = (
     META,
     META_ADD,
     META_DELETE,
+    PROCESS_MESSAGE,
     STATUS,
     SUBSUMES,
     TRANSLATE,
