@@ -77,3 +77,71 @@ async def test_a_condition_needs_criteria(client: httpx.AsyncClient) -> None:
         await client.delete("/fhir/Patient?identifier=&active=true"),
     ):
         assert answer.status_code == 400 and issue(answer)
+
+
+async def test_a_conditional_update_keeps_to_the_ids_it_is_given(client: httpx.AsyncClient) -> None:
+    url = f"/fhir/Patient?identifier={SYSTEM}|1"
+    created = await client.put(url, json=patient("1", id="mine"))
+    assert (created.status_code, created.headers["location"]) == (201, f"{BASE}/Patient/mine/_history/1")
+    same = await client.put(url, json=patient("1", id="mine", active=True))
+    assert (same.status_code, same.headers["etag"]) == (200, 'W/"2"')
+    other = await client.put(url, json=patient("1", id="yours"))
+    assert other.status_code == 400 and issue(other)
+    taken = await client.put(f"/fhir/Patient?identifier={SYSTEM}|2", json=patient("2", id="mine"))
+    assert (taken.status_code, issue(taken)["code"]) == (409, "conflict")
+    assert (await client.get("/fhir/Patient/mine")).headers["etag"] == 'W/"2"'
+
+
+async def test_preconditions_hold_for_conditional_updates_too(client: httpx.AsyncClient) -> None:
+    url = f"/fhir/Patient?identifier={SYSTEM}|1"
+    nothing = await client.put(url, json=patient("1"), headers={"If-Match": 'W/"1"'})
+    assert nothing.status_code == 412
+    assert (await client.put(url, json=patient("1"), headers={"If-None-Match": "*"})).status_code == 201
+    guarded = await client.put(url, json=patient("1", active=True), headers={"If-None-Match": "*"})
+    assert guarded.status_code == 412
+    stale = await client.put(url, json=patient("1", active=True), headers={"If-Match": 'W/"5"'})
+    assert stale.status_code == 412
+    fresh = await client.put(url, json=patient("1", active=True), headers={"If-Match": 'W/"1"'})
+    assert fresh.status_code == 200
+
+
+async def test_a_conditional_delete_of_an_older_version_is_412(client: httpx.AsyncClient) -> None:
+    await client.put("/fhir/Patient/p", json=patient("1", id="p"))
+    url = f"/fhir/Patient?identifier={SYSTEM}|1"
+    assert (await client.delete(url, headers={"If-Match": 'W/"2"'})).status_code == 412
+    assert (await client.delete(url, headers={"If-Match": 'W/"1"'})).status_code == 204
+
+
+async def test_a_delete_says_what_it_did_to_those_who_prefer_it(client: httpx.AsyncClient) -> None:
+    await client.put("/fhir/Patient/p", json=patient("1", id="p"))
+    prefer = {"Prefer": "return=OperationOutcome"}
+    for url in ("/fhir/Patient/p", "/fhir/Patient/p", f"/fhir/Patient?identifier={SYSTEM}|1"):
+        answer = await client.delete(url, headers=prefer)
+        assert (answer.status_code, answer.json()["resourceType"]) == (200, "OperationOutcome")
+        assert answer.json()["issue"][0]["severity"] == "information"
+
+
+async def test_the_condition_of_a_create_may_hold_a_question_mark(client: httpx.AsyncClient) -> None:
+    body = {"resourceType": "Patient", "identifier": [{"system": "http://a.org/?x", "value": "1"}]}
+    first = await client.post("/fhir/Patient", json=body)
+    for criteria in ("identifier=http://a.org/?x|1", "Patient?identifier=http%3A%2F%2Fa.org%2F%3Fx%7C1"):
+        again = await client.post("/fhir/Patient", json=body, headers={"If-None-Exist": criteria})
+        assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
+
+
+async def test_an_id_in_the_body_of_a_create_is_ignored(client: httpx.AsyncClient) -> None:
+    await client.put("/fhir/Patient/p", json=patient("1", id="p"))
+    created = await client.post("/fhir/Patient", json=patient("2", id="p"))
+    assert created.status_code == 201 and created.json()["id"] != "p"
+    assert (await client.get("/fhir/Patient/p")).headers["etag"] == 'W/"1"'
+
+
+async def test_an_update_names_one_id_that_can_be_one(client: httpx.AsyncClient) -> None:
+    for url, body in (
+        ("/fhir/Patient/p", patient("1")),
+        ("/fhir/Patient/p", patient("1", id="q")),
+        ("/fhir/Patient/p_q", patient("1", id="p_q")),
+        (f"/fhir/Patient/{'x' * 65}", patient("1", id="x" * 65)),
+    ):
+        answer = await client.put(url, json=body)
+        assert answer.status_code == 400 and issue(answer), url
