@@ -39,6 +39,11 @@ LIST = r4.SearchParameter(-1, "_list", "special", "", plan=[])
 HAS = r4.SearchParameter(-2, "_has", "special", "", plan=[])
 
 
+def is_offered(parameter: r4.SearchParameter) -> bool:
+    """Whether a search can ask for it."""
+    return parameter.code not in LATER and (parameter.plan is not None or parameter.code in _OWN)
+
+
 class Reading:
     """One parameter of a search as it came; what recurs along a chain is read once."""
 
@@ -90,7 +95,7 @@ class Reading:
         if code == "_list":
             return LIST
         found = self.known.find(type_name, code)
-        if code in LATER or (found is not None and found.plan is None and code not in _OWN):
+        if code in LATER or (found is not None and not is_offered(found)):
             raise self.wrong("this parameter is not offered here", "not-supported", Unknown)
         if found is None:
             text = f"{type_name} has no search parameter of this name here"

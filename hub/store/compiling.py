@@ -6,6 +6,7 @@ http://hl7.org/fhir/R4/search.html#ptypes
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, tzinfo
 from functools import partial
@@ -40,6 +41,7 @@ MAX_KEYS = 256
 NEAR_KM = 50.0
 """How far `near` reaches where no distance is given."""
 _KM = {"km": 1.0, "m": 0.001, "[mi_i]": 1.609344, "mi": 1.609344, "[mi_us]": 1.609347, "[ft_i]": 0.0003048}
+_MIME = re.compile(r"[\w.+-]+/[\w.+*-]+", re.ASCII)
 _SELF = frozenset({"_id", "_lastUpdated", "_text", "_content", "_list", "_has"})
 TERMINOLOGY = frozenset({"in", "not-in", "above", "below"})
 
@@ -64,7 +66,7 @@ def check(asked: Asked) -> None:
         _check_lists(asked.values)
     elif code in _SELF:
         return
-    elif asked.parameter.type == "token" and modifier in TERMINOLOGY:
+    elif asked.parameter.type == "token" and modifier in TERMINOLOGY and not is_mime(asked):
         _check_concepts(modifier, asked.values)
     elif asked.parameter.type == "reference" and modifier in ("above", "below"):
         return
@@ -79,14 +81,15 @@ def _check_lists(values: tuple[str, ...]) -> None:
 
 
 def _check_concepts(modifier: str, values: tuple[str, ...]) -> None:
-    for value in values:
-        if modifier in ("above", "below") and not is_mime(value) and not all(read.parts_of_token(value)):
-            raise BadValue("expected system|code")
+    if modifier in ("above", "below"):
+        for value in values:
+            if not all(read.parts_of_token(value)):
+                raise BadValue("expected system|code")
 
 
-def is_mime(value: str) -> bool:
-    """Whether a token is a MIME type, which is below another by its text alone."""
-    return "/" in value and "|" not in value and ":" not in value
+def is_mime(asked: Asked) -> bool:
+    """Whether MIME types are asked for, which are below another by their text alone."""
+    return asked.modifier == "below" and all(_MIME.fullmatch(value) for value in asked.values)
 
 
 def updated(values: tuple[str, ...], zone: tzinfo) -> Updated:
@@ -204,6 +207,8 @@ def _texts(number: int, wanted: Iterable[Wanted]) -> list[Condition]:
 def _uris(asked: Asked, base: str) -> list[Condition]:
     number, values = asked.parameter.number, [unescape(value) for value in asked.values]
     if asked.modifier == "below":
+        if not all(map(is_url, values)):
+            raise BadValue(_NO_PATH)
         starts = _texts(number, (Wanted("starts", r4.fold(value)) for value in values))
         return [*starts, sure(asked)]
     if asked.modifier == "above":
@@ -224,7 +229,7 @@ def above(uri: str) -> list[str]:
     ['http://acme.org/fhir/5', 'http://acme.org/fhir', 'http://acme.org/fhir/', 'http://acme.org', 'http://acme.org/']
     """
     if not is_url(uri):
-        raise BadValue("expected an http(s) URL: other URIs have no parts to be above")
+        raise BadValue(_NO_PATH)
     found, rest = [uri], uri.rstrip("/")
     if rest != uri:
         found.append(rest)
@@ -234,9 +239,12 @@ def above(uri: str) -> list[str]:
     return found
 
 
+_NO_PATH = "expected an http(s) URL: other URIs have no path that one could be above or below of another"
+
+
 def is_url(uri: str) -> bool:
     """Whether a URI has a path that others can be above or below."""
-    return uri.startswith(("http://", "https://"))
+    return uri[:8].lower().startswith(("http://", "https://"))
 
 
 def _ranges(number: int, spans: tuple[Span, ...]) -> list[Condition]:

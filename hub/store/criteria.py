@@ -18,8 +18,8 @@ MAX_IDS = 1000
 async def conditions_of(reader: Reader, query: Query, find: Find) -> list[Condition] | None:
     """Everything asked as conditions, chains looked up; None when nothing can match.
 
-    Their number and order depend on the query alone as far as they can drive, so that a cursor that names
-    one finds it again on the next page.
+    Those that can drive keep their places while data changes, so that a cursor finds its driver again on the
+    next page: whether a name or a chain comes down to ids depends on the data, so those come last.
     """
     named = [set(ids) for ids in query.ids]
     first: list[Condition] = []
@@ -35,7 +35,7 @@ async def conditions_of(reader: Reader, query: Query, find: Find) -> list[Condit
     if found is None:
         return None
     dated = [updated(values, reader.zone) for values in query.updated]
-    return [*found, *dated, *query.given, *first, *rest]
+    return [*dated, *query.given, *first, *found, *rest]
 
 
 _FOLLOWING = frozenset({"_has", "_id", "_text", "_content"})
@@ -67,8 +67,7 @@ async def _made(
         return [Checked(lambda one, rows: one.id not in unwanted)], None
     if asked.chain:
         return await chained(reader, query, asked, find, conditions_of), None
-    by_text = modifier in ("above", "below") and all(map(is_mime, asked.values))
-    if parameter.type == "token" and modifier in TERMINOLOGY and not by_text:
+    if parameter.type == "token" and modifier in TERMINOLOGY and not is_mime(asked):
         return await concepts(reader, asked), None
     if parameter.type == "reference" and modifier in ("above", "below") and not is_canonical(parameter):
         return await relatives(reader, query, asked, find), None

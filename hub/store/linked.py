@@ -23,6 +23,8 @@ from hub.store.query import Asked, Chained, Query, Reverse
 MAX_FAR = 1000
 """So many matches at the far end are named to the index; with more, candidates are asked in batches."""
 BATCH = 500
+MAX_SOURCES = 1000
+"""So many resources that refer to a batch are read at a time."""
 
 Find = Callable[[Reader, Query, int], Awaitable[Sequence[Candidate]]]
 """At most so many matches of a query: the search itself, for chains."""
@@ -56,9 +58,10 @@ async def chained(reader: Reader, query: Query, asked: Asked, find: Find, gather
     number = asked.parameter.number
     keys: dict[int, None] = {}
     wide: list[Chained] = []
+    most = _most(query)
     for one in asked.chain:
-        found = await find(reader, far_query(query, one), MAX_FAR + 1)
-        if len(keys) + len(found) > MAX_FAR:
+        found = await find(reader, far_query(query, one), most + 1)
+        if len(keys) + len(found) > most:
             wide.append(one)
         else:
             keys.update(dict.fromkeys(r4.hash_reference(f"{one.type}/{far.id}") for far in found))
@@ -66,6 +69,11 @@ async def chained(reader: Reader, query: Query, asked: Asked, find: Find, gather
     if wide or _nested(asked.parameter):
         return [Equal(number, (PRESENT,)), Batched(link.test)]
     return [Equal(number, padded([*keys, _CONTAINED])), Batched(link.test)]
+
+
+def _most(query: Query) -> int:
+    """How many may match at the far end; later pages allow more, so as not to change their way."""
+    return MAX_FAR * 4 if query.cursor else MAX_FAR
 
 
 def _nested(parameter: r4.SearchParameter) -> bool:
@@ -199,9 +207,10 @@ async def reversed_chain(
 ) -> tuple[list[Condition], set[str] | None]:
     """`_has`: the ids that matching resources lead to, or a condition that asks in batches."""
     source = far_query(query, Chained(reverse.type, reverse.asked))
-    found = await find(reader, source, MAX_FAR + 1)
+    most = _most(query)
+    found = await find(reader, source, most + 1)
     number, target = reverse.parameter.number, query.type
-    if len(found) <= MAX_FAR:
+    if len(found) <= most:
         ids: set[str] = set()
         await bodied(reader, found)
         for one in found:
@@ -215,13 +224,13 @@ async def reversed_chain(
             source = far_query(query, Chained(reverse.type, reverse.asked))
             keys = [r4.hash_reference(f"{target}/{id}") for id in sorted(wanted)]
             source.given.append(Equal(number, padded(keys)))
-            sources = await find(reader, source, MAX_FAR)
+            sources = await find(reader, source, MAX_SOURCES)
             await bodied(reader, sources)
             led = set[str]()
             for one in sources:
                 led |= _targets(reader, number, target, one.body, unpack(one.keys)) & wanted
             good |= led
-            if len(sources) < MAX_FAR or not led:
+            if len(sources) < MAX_SOURCES or not led:
                 break
             wanted -= led
         return [one.id in good for one in candidates]

@@ -15,7 +15,7 @@ from hub.errors import Issue
 from hub.store import contained, counting, ordering, paging
 from hub.store.backend import Reader, Tx
 from hub.store.candidates import Found, Plan, candidates, filled
-from hub.store.conditions import Condition
+from hub.store.conditions import Batched, Checked, Condition
 from hub.store.criteria import conditions_of
 from hub.store.including import Node, included
 from hub.store.locking import lock_keys
@@ -175,6 +175,8 @@ async def _plan(reader: Reader, query: Query, conditions: list[Condition], curso
         number = cursor.driver
         if not -1 <= number < len(conditions):
             raise InvalidSearch("_cursor: it belongs to another search")
+        if number >= 0 and isinstance(conditions[number], Batched | Checked):
+            raise InvalidSearch("_cursor: too much changed since the first page; search again")
     return Plan(query.type, conditions, number)
 
 
