@@ -74,22 +74,47 @@ async def test_ids_that_are_none_are_refused(client: httpx.AsyncClient, id: str)
 
 
 async def test_formats_the_hub_does_not_speak(client: httpx.AsyncClient) -> None:
-    xml = await client.post(
-        "/fhir/Patient", content="<Patient/>", headers={"Content-Type": "application/fhir+xml"}
-    )
-    assert xml.status_code == 415 and "application/fhir+json" in issue(xml)["diagnostics"]
-    charset = await client.post(
-        "/fhir/Patient", content="{}", headers={"Content-Type": "application/fhir+json; charset=gbk"}
-    )
-    assert charset.status_code == 415
-    plain = await client.post("/fhir/Patient", content="{}", headers={"Content-Type": "text/plain"})
-    assert plain.status_code == 415
-    accept = await client.get("/fhir/metadata", headers={"Accept": "application/fhir+xml"})
+    for declared in ("text/plain", "application/fhir+json; charset=gbk", "text/turtle", ""):
+        refused = await client.post("/fhir/Patient", content="{}", headers={"Content-Type": declared})
+        assert refused.status_code == 415 and issue(refused)["code"] == "not-supported"
+    accept = await client.get("/fhir/metadata", headers={"Accept": "text/turtle"})
     assert accept.status_code == 406 and issue(accept)
-    quality = await client.get("/fhir/metadata", headers={"Accept": "application/fhir+xml, */*;q=0.1"})
-    assert quality.status_code == 200
     version = await client.get("/fhir/metadata", headers={"Accept": "application/fhir+json; fhirVersion=5.0"})
     assert version.status_code == 406
+
+
+XML: dict[str, bytes] = {
+    "deep": b'<Patient xmlns="http://hl7.org/fhir">' + b'<extension url="u">' * 5000,
+    "bomb": b'<!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;"><!ENTITY c "&b;&b;">]>'
+    b'<Patient xmlns="http://hl7.org/fhir"><name><text value="&c;"/></name></Patient>',
+    "external": b'<!DOCTYPE l [<!ENTITY a SYSTEM "file:///etc/passwd">]>'
+    b'<Patient xmlns="http://hl7.org/fhir"><name><text value="&a;"/></name></Patient>',
+    "parameter entity": b'<!DOCTYPE l [<!ENTITY % a SYSTEM "http://127.0.0.1:1/x"> %a;]>'
+    b'<Patient xmlns="http://hl7.org/fhir"/>',
+    "utf-16": '<Patient xmlns="http://hl7.org/fhir"/>'.encode("utf-16"),
+    "other namespace": b'<Patient xmlns="urn:hl7-org:v3"/>',
+    "truncated": b'<Patient xmlns="http://hl7.org/fhir"><name>',
+    "other type": b'<Group xmlns="http://hl7.org/fhir"><type value="person"/><actual value="true"/></Group>',
+    "script": b'<Patient xmlns="http://hl7.org/fhir"><text><status value="generated"/>'
+    b'<div xmlns="http://www.w3.org/1999/xhtml"><script>x()</script></div></text></Patient>',
+}
+
+
+@pytest.mark.parametrize("name", XML)
+async def test_bad_xml_is_refused(client: httpx.AsyncClient, name: str) -> None:
+    answer = await client.post(
+        "/fhir/Patient", content=XML[name], headers={"Content-Type": "application/fhir+xml"}
+    )
+    assert answer.status_code == 400 and issue(answer)
+    assert (await client.get("/fhir/Patient")).json().get("entry") is None
+
+
+async def test_thousands_of_parameters_are_refused(client: httpx.AsyncClient) -> None:
+    query = "&".join(f"name=a{number}" for number in range(5000))
+    assert (await client.get(f"/fhir/Patient?{query}")).status_code == 400
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    posted = await client.post("/fhir/Patient/_search", content=query, headers=form)
+    assert posted.status_code == 400 and issue(posted)
 
 
 async def test_a_body_that_is_too_long_is_413(client: httpx.AsyncClient, hub: Hub) -> None:

@@ -193,7 +193,7 @@ async def test_pretty_and_format(client: httpx.AsyncClient) -> None:
     id = await create(client)
     pretty = await client.get(f"/fhir/Patient/{id}?_pretty=true&_format=json")
     assert "\n  " in pretty.text
-    assert (await client.get(f"/fhir/Patient/{id}?_format=xml")).status_code == 406
+    assert (await client.get(f"/fhir/Patient/{id}?_format=ttl")).status_code == 406
     ruled = await client.get(f"/fhir/Patient/{id}?_format=json", headers={"Accept": "application/fhir+xml"})
     assert ruled.status_code == 200
 
