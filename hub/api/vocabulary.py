@@ -39,7 +39,7 @@ _STATE = statement(
 T = TypeVar("T")
 
 
-class _Kept(Generic[T]):
+class Kept(Generic[T]):
     """The last used values, as many as weigh `most` together, and always the last one."""
 
     def __init__(self, most: int, weight: Callable[[T], int]) -> None:
@@ -47,6 +47,8 @@ class _Kept(Generic[T]):
         self._weight = weight
         self._total = 0
         self._values: dict[Any, T] = {}
+        self.age = 0
+        """How often everything was forgotten: what was read before that is not kept after it."""
 
     def get(self, key: Any) -> T | None:
         found = self._values.pop(key, None)
@@ -54,7 +56,9 @@ class _Kept(Generic[T]):
             self._values[key] = found
         return found
 
-    def keep(self, key: Any, value: T) -> T:
+    def keep(self, key: Any, value: T, age: int) -> T:
+        if age != self.age or key in self._values:
+            return value
         self._values[key] = value
         self._total += self._weight(value)
         while self._total > self._most and len(self._values) > 1:
@@ -64,6 +68,7 @@ class _Kept(Generic[T]):
     def clear(self) -> None:
         self._values.clear()
         self._total = 0
+        self.age += 1
 
 
 class Stored:
@@ -71,24 +76,26 @@ class Stored:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._systems: _Kept[System] = _Kept(KEPT_CODES, lambda one: len(one.concepts) + 1)
-        self._sets: _Kept[dict[str, Any]] = _Kept(KEPT_SETS, lambda one: 1)
+        self._systems: Kept[System] = Kept(KEPT_CODES, lambda one: len(one.concepts) + 1)
+        self._sets: Kept[dict[str, Any]] = Kept(KEPT_SETS, lambda one: 1)
         self._absent: set[tuple[str, ...]] = set()
 
     async def code_system(self, url: str, version: str = "") -> System | None:
         """See `Source`."""
         found = self._systems.get((url, version))
         if found is None:
+            age = self._systems.age
             tree = await self._best("CodeSystem", url, version)
-            found = None if tree is None else self._systems.keep((url, version), System(tree))
+            found = None if tree is None else self._systems.keep((url, version), System(tree), age)
         return found
 
     async def value_set(self, url: str, version: str = "") -> dict[str, Any] | None:
         """See `Source`."""
         found = self._sets.get((url, version))
         if found is None:
+            age = self._sets.age
             tree = await self._best("ValueSet", url, version)
-            found = None if tree is None else self._sets.keep((url, version), tree)
+            found = None if tree is None else self._sets.keep((url, version), tree, age)
         return found
 
     async def concept_map(self, url: str, version: str = "") -> Map | None:
@@ -114,8 +121,9 @@ class Stored:
     async def _best(self, kind: str, url: str, version: str) -> dict[str, Any] | None:
         if not url or (kind, url) in self._absent:
             return None
+        age = self._sets.age
         found = [one for one in await self._found(kind, "url", url) if one.get("url") == url]
-        if not found and len(self._absent) < KEPT_SETS:
+        if not found and age == self._sets.age and len(self._absent) < KEPT_SETS:
             self._absent.add((kind, url))
         return best(found, version)
 
@@ -140,7 +148,7 @@ class Vocabulary:
         self._base = base.rstrip("/")
         self._tables = tables
         self._stored = Stored(store)
-        self._worked: _Kept[Used] = _Kept(KEPT_CODES, lambda one: len(one.members) + 1)
+        self._worked: Kept[Used] = Kept(KEPT_CODES, lambda one: len(one.members) + 1)
         self._source: Source | None = None
         self._state: object = None
 
@@ -174,8 +182,8 @@ class Vocabulary:
         source = await self.source()
         version = (value_set.get("meta") or {}).get("versionId", "")
         key = (*(value_set.get(name, "") for name in ("url", "version", "id")), version)
-        found = self._worked.get(key)
-        return found or self._worked.keep(key, await Composer(source).used(value_set))
+        found, age = self._worked.get(key), self._worked.age
+        return found or self._worked.keep(key, await Composer(source).used(value_set), age)
 
     async def members(self, value_set: str) -> frozenset[tuple[str, str]]:
         """See `hub.store.backend.Terms`."""
