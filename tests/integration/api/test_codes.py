@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import httpx
 import pytest
 
@@ -170,3 +172,14 @@ class TestTranslate:
     ) -> None:
         answer = await client.get("/fhir/ConceptMap/$translate", params=params)
         assert (answer.status_code, issue(answer)["code"]) == (status, code)
+
+    async def test_a_table_beside_the_mappings_translates(
+        self, client: httpx.AsyncClient, tmp_path: Path
+    ) -> None:
+        folder = tmp_path / "hl7v2"
+        folder.mkdir()
+        (folder / "route.map.csv").write_text("source,code,display,system\nPO,1,Oral,urn:route\n", "utf-8")
+        url = "https://sanyi-hub.org/fhir/ConceptMap/hl7v2-route"
+        told = found(await asked(client, "ConceptMap/$translate", url=url, code="PO", system="urn:any"))
+        concept = {"system": "urn:route", "code": "1", "display": "Oral"}
+        assert told["match"] == [{"equivalence": "equivalent", "concept": concept, "source": url}]
