@@ -16,7 +16,7 @@ import msgspec
 from hub import r4
 from hub.errors import Issue
 from hub.store.backend import Tx
-from hub.store.conditions import Condition
+from hub.store.conditions import Equal, Ids, Keyed, Range, Text
 from hub.store.criteria import conditions_of
 from hub.store.parameters import Parameters
 from hub.store.query import InvalidSearch, Query, wrong
@@ -27,6 +27,7 @@ from hub.store.statements import Statement
 _PLAIN = frozenset({"", "missing", "not", *r4.TYPES})
 """Modifiers that index rows alone decide."""
 _OWN = frozenset({"_id", "_tag", "_profile", "_security", "_source"})
+_BY_ROWS = (Equal, Text, Range, Keyed, Ids)
 _IDLE = frozenset(
     {"_format", "_pretty", "_summary", "_elements", "_count", "_sort", "_total", "_include", "_revinclude"}
 )
@@ -37,7 +38,7 @@ class Criteria(msgspec.Struct, frozen=True):
     """`conditions` decide on index rows; None: the search decides. `never`: nothing can match."""
 
     query: Query
-    conditions: tuple[Condition, ...] | None = None
+    conditions: tuple[Equal | Text | Range | Keyed | Ids, ...] | None = None
     never: bool = False
 
     async def match(self, tx: Tx, change: Written) -> bool:
@@ -83,7 +84,8 @@ async def compiled(query: Query, zone: tzinfo, base: str) -> Criteria:
         return Criteria(query)
     if conditions is None:
         return Criteria(query, never=True)
-    return Criteria(query, tuple(conditions))
+    sure = [one for one in conditions if isinstance(one, _BY_ROWS)]
+    return Criteria(query, tuple(sure) if len(sure) == len(conditions) else None)
 
 
 def _relative(text: str, base: str) -> str:
@@ -118,5 +120,5 @@ class _Blind:
         raise _Asked
 
 
-async def _nobody(*_: Any) -> list[str]:
+async def _nobody(*_: Any) -> list[Any]:
     raise _Asked

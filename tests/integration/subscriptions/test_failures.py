@@ -6,21 +6,15 @@ import asyncio
 import json
 from typing import Any
 
-from hub.app import Hub
-from tests.integration.subscriptions.conftest import QUICK, opened
+from tests.integration.subscriptions.conftest import opened
 from tests.integration.subscriptions.endpoints import Endpoint
 from tests.integration.subscriptions.scene import Scene, patient, subscription
 
 JSON = {"payload": "application/fhir+json"}
 
 
-def patiently(hub: Hub) -> None:
-    """No dead letter while a test goes on."""
-    hub.channels["subscriptions"].settings = QUICK.model_copy(update={"attempts": 10_000})
-
-
 async def test_a_failing_endpoint_is_asked_again_until_it_takes_it(scene: Scene, endpoint: Endpoint) -> None:
-    patiently(scene.hub)
+    scene.try_on()
     endpoint.faults.add("http-500", times=3)
     await scene.subscribe(subscription(endpoint.address))
     await scene.store(patient("a"))
@@ -31,7 +25,7 @@ async def test_a_failing_endpoint_is_asked_again_until_it_takes_it(scene: Scene,
 
 
 async def test_order_is_kept_under_failures(scene: Scene, endpoint: Endpoint) -> None:
-    patiently(scene.hub)
+    scene.try_on()
     for what in ("http-500", "lose-request", "http-500", "http-500", "lose-request"):
         endpoint.faults.add(what, times=2)
     await scene.subscribe(subscription(endpoint.address, channel=JSON))
@@ -42,7 +36,7 @@ async def test_order_is_kept_under_failures(scene: Scene, endpoint: Endpoint) ->
 
 
 async def test_a_lost_answer_means_a_repeat_and_no_gap(scene: Scene, endpoint: Endpoint) -> None:
-    patiently(scene.hub)
+    scene.try_on()
     endpoint.faults.add("lose-reply", times=2)
     await scene.subscribe(subscription(endpoint.address, channel=JSON))
     for number in range(3):
@@ -54,7 +48,7 @@ async def test_a_lost_answer_means_a_repeat_and_no_gap(scene: Scene, endpoint: E
 
 
 async def test_an_endpoint_that_fails_holds_up_no_other(scene: Scene, endpoint: Endpoint) -> None:
-    patiently(scene.hub)
+    scene.try_on()
     other = Endpoint()
     await other.start()
     try:
@@ -125,7 +119,7 @@ async def test_requesting_it_again_lets_it_go_on_at_the_mended_endpoint(
 async def test_while_it_fails_for_long_its_status_says_so_and_it_is_still_tried(
     scene: Scene, endpoint: Endpoint
 ) -> None:
-    patiently(scene.hub)
+    scene.try_on()
     endpoint.says = 500
     id = await scene.subscribe(subscription(endpoint.address))
     await scene.store(patient("a"))

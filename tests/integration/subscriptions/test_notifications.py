@@ -55,6 +55,7 @@ async def test_xml_is_sent_where_it_is_asked_for(scene: Scene, endpoint: Endpoin
 
 
 async def test_what_is_sent_is_the_version_that_called_for_it(scene: Scene, endpoint: Endpoint) -> None:
+    scene.try_on()
     endpoint.faults.add("down", seconds=0.2)
     await scene.subscribe(subscription(endpoint.address, channel={"payload": "application/fhir+json"}))
     for gender in ("female", "male", "other"):
@@ -205,12 +206,12 @@ async def test_a_subscription_that_is_off_or_deleted_is_told_nothing_more(
 ) -> None:
     off = await scene.subscribe(subscription(f"{endpoint.address}/off"))
     gone = await scene.subscribe(subscription(f"{endpoint.address}/gone"))
-    endpoint.says = 503
+    await scene.hub.pause("subscriptions", "nothing is on its way")
     await scene.store(patient("a"))
     await scene.store({**subscription(f"{endpoint.address}/off"), "id": off, "status": "off"})
     assert (await scene.send("DELETE", f"Subscription/{gone}")).status_code in (200, 204)
     assert await scene.states() == ["cancelled", "cancelled"], "what waits is given up"
-    endpoint.says = 200
+    await scene.hub.resume("subscriptions")
     await scene.store(patient("b"))
     assert len(await scene.rows()) == 2
     await scene.store({**subscription(f"{endpoint.address}/off"), "id": off})

@@ -43,7 +43,7 @@ async def test_the_next_change_at_another_hub_is_told(two: tuple[Scene, Scene], 
 
 
 async def test_two_hubs_send_each_notification_once(two: tuple[Scene, Scene], endpoint: Endpoint) -> None:
-    first, second = two
+    first, _ = two
     await first.subscribe(subscription(endpoint.address, channel={"payload": "application/fhir+json"}))
     await asyncio.gather(*(two[number % 2].store(patient(f"p{number}")) for number in range(40)))
     await endpoint.until(40)
