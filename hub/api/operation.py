@@ -35,7 +35,8 @@ class Context:
         found: list[dict[str, Any]] = []
         cursor: str | None = None
         while True:
-            page = await search(self._api.reader, parse_query(resource, _with(asked, cursor)))
+            query = parse_query(resource, _with(asked, cursor), known=self._api.store.known)
+            page = await search(self._api.reader, query)
             found += [r4.tree(hit.body) for hit in page.entries]
             cursor = page.next
             if cursor is None:
