@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from hub.store.backend import Reader
+from hub.store.canonical import is_canonical
 from hub.store.compiling import TERMINOLOGY, conditions, is_mime, updated
 from hub.store.concepts import concepts
 from hub.store.conditions import Checked, Condition, Equal, Ids
-from hub.store.hierarchy import is_canonical, relatives
+from hub.store.hierarchy import relatives
 from hub.store.linked import Find, chained, reversed_chain
 from hub.store.listed import listed
 from hub.store.query import Asked, Query

@@ -35,11 +35,6 @@ _part = msgspec.json.Decoder(_Part)
 Ids = set[str]
 
 
-def is_canonical(parameter: r4.SearchParameter) -> bool:
-    """Whether a reference parameter holds canonical URLs."""
-    return any(kind == "canonical" for _, kind, *_ in parameter.plan or ())
-
-
 async def relatives(reader: Reader, query: Query, asked: Asked, find: Find) -> list[Condition]:
     """What leads to a resource, or to one that is part of it (`:below`) or that it is part of (`:above`)."""
     parameter = asked.parameter

@@ -15,6 +15,7 @@ import msgspec
 from hub import r4
 from hub.store.backend import Reader
 from hub.store.candidates import Found, filled
+from hub.store.canonical import Link, by_url, is_canonical, leads, links_of, name_of
 from hub.store.conditions import Batched, Candidate, Checked, Condition, Equal, Ids
 from hub.store.including import references
 from hub.store.keys import PRESENT, Packed, pack, packed, unpack
@@ -57,15 +58,20 @@ async def chained(reader: Reader, query: Query, asked: Asked, find: Find, gather
     """The conditions of a chain: one that drives, and one that decides."""
     number = asked.parameter.number
     keys: dict[int, None] = {}
+    names: set[Link] = set()
     wide: list[Chained] = []
     most = _most(query)
     for one in asked.chain:
         found = await find(reader, far_query(query, one), most + 1)
-        if len(keys) + len(found) > most:
+        if len(keys) + len(names) + len(found) > most:
             wide.append(one)
+        elif is_canonical(asked.parameter):
+            await bodied(reader, found)
+            names |= {name_of(far.body) for far in found} - {("", "")}
         else:
             keys.update(dict.fromkeys(r4.hash_reference(f"{one.type}/{far.id}") for far in found))
-    link = _Link(query, asked, frozenset(keys), wide, find, gather)
+    link = _Link(query, asked, frozenset(keys), names, wide, find, gather)
+    keys.update(dict.fromkeys(r4.hash_reference(url) for url, _ in names))
     if wide or _nested(asked.parameter):
         return [Equal(number, (PRESENT,)), Batched(link.test)]
     return [Equal(number, padded([*keys, _CONTAINED])), Batched(link.test)]
@@ -89,11 +95,13 @@ class _Link:
         query: Query,
         asked: Asked,
         keys: frozenset[int],
+        names: set[Link],
         wide: Sequence[Chained],
         find: Find,
         gather: Gather,
     ) -> None:
         self._query, self._asked, self._keys, self._wide = query, asked, keys, wide
+        self._names = names
         self._find, self._gather = find, gather
         self._number = asked.parameter.number
         self._inner: dict[str, list[Condition] | None] = {}
@@ -102,8 +110,11 @@ class _Link:
         """Which of the candidates lead to something that matches."""
         rows = [unpack(one.keys) for one in candidates]
         passed = [self._has_key(one) for one in rows]
-        for chain in self._wide:
-            await self._ask(reader, chain, candidates, rows, passed)
+        if is_canonical(self._asked.parameter):
+            await self._ask_by_url(reader, candidates, passed)
+        else:
+            for chain in self._wide:
+                await self._ask(reader, chain, candidates, rows, passed)
         for place, one in enumerate(candidates):
             if not passed[place] and (
                 (self._number, _CONTAINED) in rows[place].equal or _nested(self._asked.parameter)
@@ -138,6 +149,20 @@ class _Link:
             good.update(one.id for one in found)
         for place, targets in named.items():
             passed[place] = not targets.isdisjoint(good)
+
+    async def _ask_by_url(self, reader: Reader, candidates: Sequence[Candidate], passed: list[bool]) -> None:
+        """The same of canonical references."""
+        await bodied(reader, candidates)
+        links = [links_of(self._asked.parameter, one.body) for one in candidates]
+        names = set(self._names)
+        urls = {url for some in links for url, _ in some}
+        for chain in self._wide if urls else ():
+            far = by_url(far_query(self._query, chain), urls)
+            found = await self._find(reader, far, MAX_SOURCES) if far is not None else ()
+            await bodied(reader, found)
+            names |= {name_of(one.body) for one in found}
+        for place, some in enumerate(links):
+            passed[place] = leads(some, names)
 
     async def _contained(self, reader: Reader, one: Candidate) -> bool:
         """Whether a contained resource that the parameter leads to, or one it holds, matches."""
@@ -206,6 +231,8 @@ async def reversed_chain(
     reader: Reader, query: Query, reverse: Reverse, find: Find
 ) -> tuple[list[Condition], set[str] | None]:
     """`_has`: the ids that matching resources lead to, or a condition that asks in batches."""
+    if is_canonical(reverse.parameter):
+        return [_named_by(query, reverse, find)], None
     source = far_query(query, Chained(reverse.type, reverse.asked))
     most = _most(query)
     found = await find(reader, source, most + 1)
@@ -236,6 +263,25 @@ async def reversed_chain(
         return [one.id in good for one in candidates]
 
     return [Batched(test)], None
+
+
+def _named_by(query: Query, reverse: Reverse, find: Find) -> Batched:
+    """`_has` through canonical references: candidates are asked by their own URL, in batches."""
+
+    async def test(reader: Reader, candidates: Sequence[Candidate]) -> list[bool]:
+        await bodied(reader, candidates)
+        names = [name_of(one.body) for one in candidates]
+        good: set[Link] = set()
+        for url in {url for url, _ in names if url}:
+            source = far_query(query, Chained(reverse.type, reverse.asked))
+            source.given.append(Equal(reverse.parameter.number, (r4.hash_reference(url),)))
+            found = await find(reader, source, MAX_SOURCES)
+            await bodied(reader, found)
+            links = {link for one in found for link in links_of(reverse.parameter, one.body)}
+            good |= {name for name in names if name[0] == url and leads(links, {name})}
+        return [name in good for name in names]
+
+    return Batched(test)
 
 
 async def bodied(reader: Reader, some: Sequence[Candidate]) -> None:

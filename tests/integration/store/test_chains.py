@@ -166,6 +166,37 @@ async def test_the_resource_inside_a_bundle_is_asked_by_a_chain(store: Store) ->
     assert await ids(store, "Bundle?composition.title=disch") == "d1"
 
 
+@pytest.mark.parametrize("most", [0, 1000])
+async def test_canonical_references_are_followed_both_ways(
+    store: Store, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(linked, "MAX_FAR", most)
+
+    def form(id: str, version: str, title: str) -> dict[str, Any]:
+        about = {"status": "active", "version": version, "title": title}
+        return {"resourceType": "Questionnaire", "id": id, "url": "http://acme.org/form", **about}
+
+    def filled(id: str, to: str, status: str) -> dict[str, Any]:
+        return {"resourceType": "QuestionnaireResponse", "id": id, "questionnaire": to, "status": status}
+
+    await keep(
+        store,
+        form("q1", "1", "Old"),
+        form("q2", "2", "New"),
+        filled("r1", "http://acme.org/form|1", "completed"),
+        filled("r2", "http://acme.org/form|2", "in-progress"),
+        filled("r3", "http://acme.org/form", "amended"),
+        filled("r4", "http://acme.org/other", "completed"),
+    )
+    assert await ids(store, "QuestionnaireResponse?questionnaire.title=old") == "r1 r3"
+    assert await ids(store, "QuestionnaireResponse?questionnaire.title=new") == "r2 r3"
+    assert await ids(store, "QuestionnaireResponse?questionnaire.title=other") == ""
+    has = "Questionnaire?_has:QuestionnaireResponse:questionnaire:status="
+    assert await ids(store, f"{has}completed") == "q1"
+    assert await ids(store, f"{has}in-progress,completed") == "q1 q2"
+    assert await ids(store, f"{has}amended") == "q1 q2"
+
+
 async def test_pages_of_a_chain_go_on_when_the_far_end_grows(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
