@@ -152,7 +152,8 @@ def _annotate(annotations: dict[str, Any], path: str, name: str, element: Elemen
         annotations[attribute(member)] = single
         primitive = kind in definitions.PRIMITIVES
         if element.many:
-            listed = list[single | None] if primitive else list[single]  # type: ignore[valid-type]
+            gaps = primitive and single is not msgspec.Raw  # Raw holds a null itself, and mixes with nothing
+            listed = list[single | None] if gaps else list[single]  # type: ignore[valid-type]
             annotations[attribute(member)] = Annotated[listed, NotEmpty]
         if has_beside(path, name, kind):
             extra = _structs["Element"]
@@ -241,7 +242,11 @@ def _member_lines(member: str, kind: str, element: Element, names: dict[str, Any
     guard = f"if {value} is not None:"
     if kind == "decimal":
         test = f"{indent}if v is not None: number(v)"
-        return [guard, "    " + each, test]
+        if not element.many:
+            return [guard, "    " + each, test]
+        nulls = f"    {value} = [None if bytes(v) == b'null' else v for v in {value}]"
+        aligned = f"if {value} is not None or self._{member} is not None: gaps({value}, self._{member})"
+        return [guard, nulls, "    " + each, test, aligned]
     if kind in definitions.PRIMITIVES:
         if not element.many:
             return []

@@ -140,3 +140,24 @@ def test_a_string_has_an_end() -> None:
         "DocumentReference.content[0].attachment.title"
     ]
     assert longest not in str(caught.value)
+
+
+def _roc(**members: str) -> bytes:
+    inside = ",".join(f'"{name}":{text}' for name, text in members.items())
+    quality = f'[{{"type":"snp","roc":{{{inside}}}}}]'
+    return f'{{"resourceType":"MolecularSequence","coordinateSystem":1,"quality":{quality}}}'.encode()
+
+
+def test_lists_of_decimals_keep_their_text_and_their_gaps() -> None:
+    for body in (
+        _roc(precision="[2.50,1e-3]"),
+        _roc(precision="[2.50,null]", _precision='[null,{"id":"a"}]'),
+    ):
+        assert r4.encode(r4.decode(body)) == body
+
+
+@pytest.mark.parametrize("precision", ["[2.5,null]", '["2.5"]', "[]", "2.5", "[{}]"])
+def test_lists_of_decimals_have_numbers_only(precision: str) -> None:
+    with pytest.raises(InvalidResource) as refused:
+        r4.decode(_roc(precision=precision))
+    assert refused.value.issues[0].expression.startswith("MolecularSequence.quality[0].roc.precision")
