@@ -49,13 +49,10 @@ def leads(links: Iterable[Link], names: set[Link]) -> bool:
     return any((url in urls) if not version else ((url, version) in names) for url, version in links)
 
 
-def by_url(
-    known: Parameters, type_name: str, urls: Iterable[str], query: Query | None = None
-) -> Query | None:
-    """A query for the resources of a type that have one of these URLs; None where the type has no URLs."""
-    parameter = known.find(type_name, "url")
+def by_url(query: Query, urls: Iterable[str]) -> Query | None:
+    """A query narrowed to resources that have one of these URLs; None where its type has no URLs."""
+    parameter = query.known.find(query.type, "url")
     if parameter is None or parameter.plan is None:
         return None
-    asked = query or Query(type_name, known)
-    asked.given.extend(equals(parameter.number, map(r4.hash_uri, sorted(urls))))
-    return asked
+    query.given.extend(equals(parameter.number, map(r4.hash_uri, sorted(urls))))
+    return query
