@@ -8,13 +8,14 @@ from collections.abc import AsyncIterator, Sequence
 import msgspec
 
 from hub.store.backend import Reader, Row
-from hub.store.conditions import Batched, Checked, Condition, Equal, Ids
+from hub.store.conditions import Batched, Checked, Condition, Equal, Ids, Keyed, Range, Updated
 from hub.store.drivers import bodies, driven
-from hub.store.keys import NONE, Packed, unpack
+from hub.store.keys import NONE, Packed, looked_at
 from hub.store.query import Asked
 from hub.store.recheck import certain
+from hub.store.single import is_single, main_date
 from hub.store.store import Store
-from hub.store.walks import Subject, Walk, place, walks_of
+from hub.store.walks import Dated, Subject, Walk, dated, place, walks_of
 
 FIRST, MOST = 32, 512
 """Candidates read at a time: few at first, then more."""
@@ -56,9 +57,24 @@ class Plan(msgspec.Struct):
         return self.conditions[self.number] if self.number >= 0 else None
 
     @property
+    def driver(self) -> Condition | Dated | None:
+        """The same, narrowed by what else is asked of the date that orders its rows."""
+        one = self.condition
+        main = main_date(self.type) if isinstance(one, Equal) else 0
+        if main:
+            spans = [
+                other.spans[0]
+                for other in self.conditions
+                if isinstance(other, Range) and other.param == main and len(other.spans) == 1
+            ]
+            if any(span.prefix != "ne" for span in spans) and isinstance(one, Equal):
+                return dated(one, spans, main)
+        return one
+
+    @property
     def walks(self) -> list[Walk]:
         """Its ways through the index."""
-        return walks_of(self.condition, self.type)
+        return walks_of(self.driver, self.type)
 
     @property
     def filters(self) -> list[Equal]:
@@ -72,19 +88,25 @@ class Plan(msgspec.Struct):
     @property
     def rest(self) -> list[Condition]:
         """What is checked on each candidate's rows, body and neighbours."""
-        found = []
-        for i, one in enumerate(self.conditions):
-            if isinstance(one, Equal) and not one.negated:
-                continue
-            if i != self.number or not isinstance(one, Ids):
-                found.append(one)
-        return found
+        return [
+            one
+            for i, one in enumerate(self.conditions)
+            if not (isinstance(one, Equal) and not one.negated)
+            and (i != self.number or isinstance(one, Updated))
+        ]
+
+    @property
+    def single(self) -> bool:
+        """Whether each resource is found by one index row at most, though perhaps on two walks."""
+        one = self.condition
+        if isinstance(one, Range | Keyed) and len(one.spans) == 1:
+            return is_single(self.type, one.param)
+        return one is None or isinstance(one, Equal | Ids)
 
     @property
     def plain(self) -> bool:
-        """Whether whatever the driver and the filters find is a match, once."""
-        single = self.number < 0 or isinstance(self.condition, Equal | Ids)
-        return single and not self.rest and not self.exact and not self.before
+        """Whether whatever the driver and the filters find is a match."""
+        return self.single and not self.rest and not self.exact and not self.before
 
 
 async def candidates(
@@ -115,14 +137,20 @@ async def scanned(
     """The matches of one walk. `number` is the walk's among those of the driver (-1: it is an order)."""
     plain = plan.plain if number >= 0 else not (plan.rest or plan.exact or plan.before)
     filters = plan.filters
+    if number == 1 and isinstance(plan.driver, Dated) and isinstance(plan.condition, Equal):
+        filters.append(plan.condition)
     size = min(want or MOST, MOST)
     if not plain:
-        size = max(size + size // 4, FIRST)
+        size = min(size + size // 8, MOST) if want and want <= MOST else max(size, FIRST)
     direct = full and plain
+    walks = plan.walks if number >= 0 else []
+    several = len(walks) > 1
     while True:
         made, args = driven(walk, filters, after, full=direct)
         rows = await reader.rows(made, *args, size)
         found = [_found(walk, number, row) for row in rows]
+        if plain and several:
+            found = [one for one in found if _is_first(walks, one.place)]
         yield found if plain else await passed(reader, plan, found, number)
         if len(rows) < size:
             return
@@ -132,6 +160,13 @@ async def scanned(
             await asyncio.sleep(0)
 
 
+def _is_first(walks: list[Walk], place: Row) -> bool:
+    """Whether no earlier walk holds the same row."""
+    number, one, two = place[:3]
+    low, high = (two, one) if walks[number].kind in ("range_wide", "keyed_wide") else (one, two)
+    return not any(walk.holds(low, high) for walk in walks[:number])
+
+
 def _found(walk: Walk, number: int, row: Row) -> Found:
     width = walk.width
     return Found((number, *row[:width]), *row[width:])
@@ -139,14 +174,15 @@ def _found(walk: Walk, number: int, row: Row) -> Found:
 
 async def passed(reader: Reader, plan: Plan, found: Sequence[Found], number: int) -> list[Found]:
     """Those that pass every check; `number` as above."""
-    rows = [unpack(one.keys) for one in found]
+    rows = [looked_at(one.keys) for one in found]
     on_rows = [one for one in plan.rest if not isinstance(one, Ids | Checked | Batched)]
-    walks = plan.walks
+    driver = plan.driver
+    walks = walks_of(driver, plan.type)
     kept: list[tuple[Found, Packed]] = []
     for one, packed in zip(found, rows, strict=True):
         if plan.before and one.sequence > plan.before:
             continue
-        if number >= 0 and place(plan.condition, walks, one.subject(packed)) != one.place:
+        if number >= 0 and place(driver, walks, one.subject(packed)) != one.place:
             continue
         if all(condition.match(packed, one.updated) for condition in on_rows):
             kept.append((one, packed))

@@ -85,8 +85,9 @@ async def size_of(reader: Reader, condition: Condition, type_name: str) -> int:
 
 async def total(reader: Reader, plan: Plan) -> int:
     """How many resources match. SQL counts where equalities decide; else every match is walked past."""
-    if plan.plain and not (isinstance(plan.condition, Ids)):
-        made, args = driven(plan.walks[0], plan.filters, full=False, count=True)
+    walks = plan.walks
+    if plan.plain and len(walks) == 1 and not isinstance(plan.condition, Ids):
+        made, args = driven(walks[0], plan.filters, full=False, count=True)
         count: int = (await reader.rows(made, *args, _ALL))[0][0]
         return count
     size = 0

@@ -115,12 +115,15 @@ class _Scan:
             found.append(rows.c.deleted.is_(False))
         if shape.kind.endswith("wide"):
             found.append(text(WIDE if rows is index_range else LASTING))
-        for sign, name in ((shape.low, "low"), (shape.high, "high")):
-            if sign:
-                found.append(_compared(self.key[0], sign, self.add(name)))
+        found += self.bounds()
         if shape.test:
             found.append(self._test())
         return found
+
+    def bounds(self) -> list[ColumnElement[bool]]:
+        """The ends of the walk."""
+        ends = ((self.shape.low, "low"), (self.shape.high, "high"))
+        return [_compared(self.key[0], sign, self.add(name)) for sign, name in ends if sign]
 
     def _test(self) -> ColumnElement[bool]:
         rows, value = self.rows, self.add("test0")
@@ -198,7 +201,7 @@ def scan(shape: Shape, paged: bool) -> Statement:
 
 def _walk(shape: Shape, paged: bool) -> tuple[Select[Any], list[str]]:
     if paged:  # the place is a bound already, and a second one would lead the database astray
-        shape = shape._replace(high="") if shape.descending else shape._replace(low="")
+        shape = _unbound(shape)
     one = _Scan(shape)
     rows = one.rows
     source: Any = rows
@@ -220,6 +223,10 @@ def _walk(shape: Shape, paged: bool) -> tuple[Select[Any], list[str]]:
     return query, [*one.names, "limit"]
 
 
+def _unbound(shape: Shape) -> Shape:
+    return shape._replace(high="") if shape.descending else shape._replace(low="")
+
+
 def _absent(one: _Scan) -> ColumnElement[bool]:
     present = index_equal.alias("present")
     same = and_(present.c.date == resource.c.date, present.c.pid == resource.c.pid)
@@ -229,11 +236,14 @@ def _absent(one: _Scan) -> ColumnElement[bool]:
 
 def _equal(shape: Shape, paged: bool) -> tuple[Select[Any], list[str]]:
     """Equality with some keys, by main date; several keys are read in order each, and merged."""
+    if paged:
+        shape = _unbound(shape)
     one = _Scan(shape)
     rows = one.rows
     param = one.add("param")
     keys = [one.add(f"k{i}") for i in range(shape.keys)]
-    rest = one.filters(rows)
+    rest = one.bounds()
+    rest += one.filters(rows)
     if paged:
         rest.append(one.after())
     names = [*one.names, "limit"]

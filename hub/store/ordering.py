@@ -16,7 +16,7 @@ from hub.errors import Issue, NotSupported
 from hub.store.backend import Reader, Row
 from hub.store.candidates import Found, Plan, candidates, filled, scanned
 from hub.store.counting import ENOUGH, size_of
-from hub.store.keys import NO_VALUE, Packed, unpack
+from hub.store.keys import NO_VALUE, Packed, looked_at
 from hub.store.names import type_number
 from hub.store.query import Order
 from hub.store.walks import Bound, Kind, Walk
@@ -150,7 +150,7 @@ class _Best:
         if needs_body(self.orders):
             await filled(reader, some)
         for one in some:
-            one.place = place_of(self.orders, one, unpack(one.keys))
+            one.place = place_of(self.orders, one, looked_at(one.keys))
             key = comparable(self.orders, one.place)
             if self.after is None or self.after < key:
                 self.kept.append((key, one.pid, one))
@@ -250,7 +250,7 @@ async def _placed(
             await filled(reader, some)
         for one in some:
             key = one.place[1:-1]
-            one.place = place_of(orders, one, unpack(one.keys))
+            one.place = place_of(orders, one, looked_at(one.keys))
             if not several or one.place[0][1:] == key:
                 yield one
 

@@ -66,7 +66,7 @@ _THEN = statement(
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
     """`search` stands for the criteria; `driver` is the number of the condition that drives; `place` is
-    where the last match stood; `sequence` and `updated` (microseconds) say how far the store was at the start."""
+    where the last match stood; `sequence` and `updated` (microseconds) say how far the store was then."""
 
     search: bytes
     driver: int

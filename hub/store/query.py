@@ -52,7 +52,7 @@ class Reverse(msgspec.Struct, frozen=True, eq=False):
 
 
 class Include(msgspec.Struct, frozen=True, eq=False):
-    """`_include` or `_revinclude`: source type ("": any), parameter (None: all), wanted target type ("": any).
+    """`_include` or `_revinclude`: source type, parameter (None: all), wanted target type; "" is any type.
 
     `iterate`: also from what was included.
     """

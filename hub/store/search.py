@@ -226,7 +226,7 @@ def _merged(
         if query.sort:
             at = ordering.place_of(query.sort, then, rows)
         else:
-            at = place(plan.condition, walks, then.subject(rows)) or ()
+            at = place(plan.driver, walks, then.subject(rows)) or ()
         if at and last < key(at):
             one.place = at
             found.append(one)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from hub.r4 import MAX_MICROS, MIN_MICROS
 from hub.store.backend import Row
 from hub.store.conditions import Condition, Either, Equal, Ids, Keyed, Range, Span, Text, Updated
 from hub.store.keys import Packed
@@ -91,9 +92,43 @@ def is_wide(low: float, high: float) -> bool:
     return high > low and (high - low > NARROW or -POINT < low < POINT)
 
 
-def walks_of(condition: Condition | None, type_name: str) -> list[Walk]:
+class Dated(msgspec.Struct, frozen=True):
+    """An equality together with what is asked of the type's main date, which its rows are ordered by.
+
+    Narrow dates stand within `first` and `last` (seconds); wide ones, which may have begun before or have no
+    beginning, are few and found by their end, not before `since` (microseconds).
+    """
+
+    equal: Equal
+    param: int
+    first: int
+    last: int
+    since: float
+
+
+def dated(equal: Equal, spans: list[Span], param: int) -> Dated:
+    """The equality within the spans, all of which must hold."""
+    first, last, since = float(MIN_MICROS), float(MAX_MICROS), -float("inf")
+    for span in spans:
+        if span.prefix in ("eq", "ge", "ap", "gt", "sa"):
+            low = span.high if span.prefix in ("gt", "sa") else span.low
+            since = max(since, low)
+            first = max(first, low if span.prefix in ("eq", "sa") else low - NARROW)
+        if span.prefix in ("eq", "le", "ap", "lt", "eb"):
+            last = min(last, span.low if span.prefix in ("lt", "eb") else span.high)
+    return Dated(equal, param, int(first // 1_000_000), int(last // 1_000_000), since)
+
+
+def walks_of(condition: Condition | Dated | None, type_name: str) -> list[Walk]:
     """The scans that find whatever matches, in their order; no condition: the whole type by id."""
     match condition:
+        case Dated():
+            ends = (Bound(condition.first), Bound(condition.last))
+            fixed = (condition.equal.param, *condition.equal.keys)
+            return [
+                Walk("equal", fixed, *ends, descending=True),
+                Walk("range_wide", (condition.param,), Bound(condition.since)),
+            ]
         case Equal():
             return [Walk("equal", (condition.param, *condition.keys), descending=True)]
         case Either():
@@ -189,10 +224,12 @@ class Subject(msgspec.Struct, frozen=True):
     rows: Packed
 
 
-def place(condition: Condition | None, walks: list[Walk], one: Subject) -> Row | None:
+def place(condition: Condition | Dated | None, walks: list[Walk], one: Subject) -> Row | None:
     """(number of the walk, its key): where a resource is found first; None where it is not."""
     rows, pid = one.rows, one.pid
     match condition:
+        case Dated():
+            return _dated_place(condition, walks, one)
         case Equal():
             return (0, rows.date, pid) if condition.match(rows, one.updated) else None
         case Either():
@@ -227,6 +264,17 @@ def place(condition: Condition | None, walks: list[Walk], one: Subject) -> Row |
         case _:
             return (0, one.id)
     return None
+
+
+def _dated_place(condition: Dated, walks: list[Walk], one: Subject) -> Row | None:
+    rows = one.rows
+    if not condition.equal.match(rows, one.updated):
+        return None
+    if condition.first <= rows.date <= condition.last:
+        return (0, rows.date, one.pid)
+    spans = [(high, low) for param, low, high in rows.ranges if param == condition.param]
+    held = [(high, low) for high, low in spans if is_wide(low, high) and walks[1].holds(low, high)]
+    return (1, *min(held), one.pid) if held else None
 
 
 def _first(walks: list[Walk], spans: list[tuple[float, float]], pid: int) -> Row | None:
