@@ -139,48 +139,43 @@ class Filler:
                 await asyncio.wait_for(self._woken.wait(), wait)
 
     async def _chunk(self, tx: Tx) -> bool:
-        if not await leases.take(tx, LEASE, self._owner, LEASE_SECONDS):
+        if tx.postgres and not await leases.take(tx, LEASE, self._owner, LEASE_SECONDS):
             return False
         lines = await posted.unfinished(tx)
         if not lines:
             await leases.release(tx, LEASE, self._owner)
             return False
-        group, last = _next(lines)
-        if not group[0].progress and not all(one.goal for one in group):
-            goal = (await tx.rows(_COUNT, group[0].type))[0][0]
+        group, limit = _next(lines)
+        number, after = group[0].type, group[0].progress
+        if not after and not all(one.goal for one in group):
+            goal = (await tx.rows(_COUNT, number))[0][0]
             group = [msgspec.structs.replace(one, goal=goal) for one in group]
-        await _fill(tx, group, last)
+        ids = [row[0] for row in await tx.rows(_IDS, number, after, CHUNK)]
+        ids, reached = _before(ids, limit)
+        # The names first: writers hold theirs while they wait for whoever is changing these rows.
+        await tx.lock([name_key(TYPE_NAME[number], id) for id in ids])
+        if await posted.unfinished(tx, hold=True) != lines:
+            return True
+        if ids:
+            await _index(tx, group, await tx.rows(_CHUNK, number, after, ids[-1]))
+        await posted.keep(tx, [_moved(one, reached, len(ids)) for one in group])
+        if not reached:
+            await posted.change(tx)
         return True
 
 
-def _next(lines: list[Line]) -> tuple[list[Line], str]:
-    """The parameters of one type that are least far, and how far the next of them are (empty: none are)."""
-    _, first = next(groupby(lines, lambda one: one.type))
-    same = list(first)
-    group = [one for one in same if one.progress == same[0].progress]
-    return group, next((one.progress for one in same if one.progress != same[0].progress), "")
-
-
-async def _fill(tx: Tx, group: list[Line], limit: str) -> None:
-    """One chunk of these parameters, not beyond `limit`, where others join them."""
-    number, after = group[0].type, group[0].progress
-    ids = [row[0] for row in await tx.rows(_IDS, number, after, CHUNK)]
-    done = len(ids) < CHUNK
+def _before(ids: list[str], limit: str) -> tuple[list[str], str]:
+    """The ids of a chunk up to `limit`, where other parameters join, and how far it comes (empty: all)."""
     if limit and ids and ids[-1] > limit:
-        ids = [id for id in ids if id <= limit]
-        done = False
-    if ids:
-        await tx.lock([name_key(TYPE_NAME[number], id) for id in ids])
-        await _index(tx, group, await tx.rows(_CHUNK, number, after, ids[-1]))
-    progress = ids[-1] if ids else after
-    await posted.keep(tx, [_moved(one, progress, len(ids), done) for one in group])
-    if done:
-        await posted.change(tx)
+        return [id for id in ids if id <= limit], limit
+    return ids, ids[-1] if len(ids) == CHUNK else ""
 
 
-def _moved(line: Line, progress: str, count: int, done: bool) -> Line:
-    state = line.state if not done else READY if line.state == FILLING else RETIRED
-    return msgspec.structs.replace(line, progress=progress, done=line.done + count, state=state)
+def _moved(line: Line, reached: str, count: int) -> Line:
+    done = line.done + count
+    if reached:
+        return msgspec.structs.replace(line, progress=reached, done=done)
+    return msgspec.structs.replace(line, state=READY if line.state == FILLING else RETIRED, done=done)
 
 
 async def _index(tx: Tx, group: list[Line], rows: list[Row]) -> None:

@@ -67,11 +67,11 @@ class Line(msgspec.Struct, frozen=True, array_like=True):
 
 _ALL = select(*search_parameter.columns)
 _LIST = statement(_ALL.order_by(search_parameter.c.number))
-_OPEN = statement(
-    _ALL.where(search_parameter.c.state.in_([FILLING, RETIRING]))
-    .order_by(search_parameter.c.type, search_parameter.c.progress, search_parameter.c.number)
-    .with_for_update()
+_unfinished = _ALL.where(search_parameter.c.state.in_([FILLING, RETIRING])).order_by(
+    search_parameter.c.type, search_parameter.c.progress, search_parameter.c.number
 )
+_OPEN = statement(_unfinished)
+_HELD = statement(_unfinished.with_for_update())
 _LAST = statement(select(func.coalesce(func.max(search_parameter.c.number), FIRST_NUMBER - 1)))
 _ADD = insert_into(search_parameter)
 _MUTABLE = [one.name for one in search_parameter.columns if one.name not in ("number", "type", "code")]
@@ -144,9 +144,9 @@ async def named(tx: Tx, type_name: str, code: str) -> Line | None:
     return _line(rows[0]) if rows else None
 
 
-async def unfinished(tx: Tx) -> list[Line]:
-    """Every row that is filling or retiring, held until the commit; by type and progress."""
-    return [_line(row) for row in await tx.rows(_OPEN)]
+async def unfinished(tx: Tx, *, hold: bool = False) -> list[Line]:
+    """Every row that is filling or retiring, by type and progress; `hold`: nobody changes them meanwhile."""
+    return [_line(row) for row in await tx.rows(_HELD if hold else _OPEN)]
 
 
 async def next_number(tx: Tx) -> int:

@@ -374,3 +374,19 @@ async def test_two_processes_miss_nothing_that_is_written_while_one_posts(postgr
 
 def test_the_definition_is_valid_r4() -> None:
     assert r4.decode(json.dumps(definition()).encode()).code == "eye-colour"
+
+
+async def test_parameters_of_one_type_join_where_they_meet(store: Store, filler: Filler) -> None:
+    """Ids as Python and both databases order them: by code point."""
+    colours = {name: "green" for name in ("A", "Z", "a", "z", "-", ".", "0")}
+    colours |= {f"p{n:03}": "green" for n in range(2 * CHUNK)}
+    await people(store, colours)
+    await write(store, definition())
+    await filler.step()
+    for id in sorted(colours)[:CHUNK]:
+        await store.write(lambda tx, id=id: delete(tx, "Patient", id, owner=OWNER))  # type: ignore[misc]
+        del colours[id]
+    await write(store, definition("more", code="more"))
+    await filler.settled()
+    assert await found(store, eye_colour="green") == set(colours)
+    assert await found(store, more="green") == set(colours)
