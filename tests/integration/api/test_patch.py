@@ -117,7 +117,8 @@ async def test_fhirpath_patch_takes_all_five_operations(
         operation(type="replace", path="Patient.birthDate", value={"valueDate": "1971-02-03"}),
         operation(type="add", path="Patient", name="deceased", value={"valueBoolean": False}),
         operation(type="add", path="Patient", name="contact", value={"part": [
-            {"name": "name", "valueHumanName": {"text": "Mother"}}, {"name": "gender", "valueCode": "female"}]}),
+            {"name": "name", "valueHumanName": {"text": "Mother"}},
+            {"name": "gender", "valueCode": "female"}]}),
         operation(type="insert", path="Patient.name[0].given", index=1, value={"valueString": "X"}),
         operation(type="move", path="Patient.name[0].given", source=0, destination=2),
         operation(type="delete", path="Patient.active"),
@@ -300,3 +301,17 @@ async def test_conditional_patch_without_a_match_is_404_and_with_several_412(
     several = await patch(client, "/fhir/Patient?identifier=urn:s|1", change)
     assert (several.status_code, issue(several)["code"]) == (412, "multiple-matches")
     assert (await patch(client, "/fhir/Patient", change)).status_code == 400
+
+
+async def test_a_fhirpath_patch_may_come_as_xml(client: httpx.AsyncClient, patient: dict[str, Any]) -> None:
+    content = (
+        '<Parameters xmlns="http://hl7.org/fhir"><parameter><name value="operation"/>'
+        '<part><name value="type"/><valueCode value="replace"/></part>'
+        '<part><name value="path"/><valueString value="Patient.birthDate"/></part>'
+        '<part><name value="value"/><valueDate value="1971-02-03"/></part></parameter></Parameters>'
+    )
+    answer = await client.patch(
+        "/fhir/Patient/p1", content=content, headers={"Content-Type": "application/fhir+xml"}
+    )
+    assert answer.status_code == 200, answer.text
+    assert (await client.get("/fhir/Patient/p1")).json()["birthDate"] == "1971-02-03"
