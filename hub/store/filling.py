@@ -171,6 +171,14 @@ def _before(ids: list[str], limit: str) -> tuple[list[str], str]:
     return ids, ids[-1] if len(ids) == CHUNK else ""
 
 
+def _next(lines: list[Line]) -> tuple[list[Line], str]:
+    """The parameters of one type that are least far, and how far the next of them are (empty: none are)."""
+    _, first = next(groupby(lines, lambda one: one.type))
+    same = list(first)
+    group = [one for one in same if one.progress == same[0].progress]
+    return group, next((one.progress for one in same if one.progress != same[0].progress), "")
+
+
 def _moved(line: Line, reached: str, count: int) -> Line:
     done = line.done + count
     if reached:

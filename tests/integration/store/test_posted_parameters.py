@@ -378,7 +378,7 @@ def test_the_definition_is_valid_r4() -> None:
 
 async def test_parameters_of_one_type_join_where_they_meet(store: Store, filler: Filler) -> None:
     """Ids as Python and both databases order them: by code point."""
-    colours = {name: "green" for name in ("A", "Z", "a", "z", "-", ".", "0")}
+    colours = dict.fromkeys(("A", "Z", "a", "z", "-", ".", "0"), "green")
     colours |= {f"p{n:03}": "green" for n in range(2 * CHUNK)}
     await people(store, colours)
     await write(store, definition())
