@@ -8,21 +8,26 @@ are walked in the order of their index; few matches, and whatever no index order
 from __future__ import annotations
 
 import heapq
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 from hub import r4
 from hub.errors import Issue, NotSupported
+from hub.r4 import MIN_MICROS
 from hub.store.backend import Reader, Row
 from hub.store.candidates import Found, Plan, candidates, filled, scanned
+from hub.store.conditions import Equal
 from hub.store.counting import ENOUGH, size_of
 from hub.store.keys import NO_VALUE, Packed, looked_at
 from hub.store.names import type_number
 from hub.store.query import Order
+from hub.store.single import main_date
 from hub.store.walks import Bound, Kind, Walk
 
 MAX_SORTED = 100_000
 """Matches that are sorted without an index; more are refused as too costly."""
+DATED = 64
+"""From so many rows on an equality is walked in the order of its date instead of being sorted."""
 _TEXTS = frozenset({"string", "uri"})
 _RANGES = frozenset({"date", "number", "quantity"})
 _INDEXED = _TEXTS | _RANGES | {"composite"}
@@ -104,8 +109,14 @@ async def page(
     reader: Reader, plan: Plan, orders: Sequence[Order], after: Place | None, want: int
 ) -> list[Found]:
     """The next `want` matches in the order asked for; `place` of each is its Place. Bodies may be missing."""
-    walked = _led(orders[0]) and not await _few(reader, plan)
-    if not walked:
+    if not _led(orders[0]):
+        return await _collected(reader, plan, orders, after, want)
+    size = await _size(reader, plan)
+    parameter = orders[0].parameter
+    by_date = parameter is not None and parameter.number == main_date(plan.type)
+    if by_date and size >= DATED and isinstance(plan.condition, Equal):
+        return await _dated(reader, plan, orders, after, want)
+    if size < ENOUGH:
         return await _collected(reader, plan, orders, after, want)
     return await _walked(reader, plan, orders, after, want)
 
@@ -115,11 +126,11 @@ def _led(order: Order) -> bool:
     return order.parameter is None or order.parameter.type in _TEXTS | _RANGES
 
 
-async def _few(reader: Reader, plan: Plan) -> bool:
-    """Whether the driver has so few rows that collecting all matches is cheaper than walking in order."""
+async def _size(reader: Reader, plan: Plan) -> int:
+    """How many rows the driver has; with few, collecting all matches is cheaper than walking in order."""
     if plan.condition is None:
-        return False
-    return await size_of(reader, plan.condition, plan.type) < ENOUGH
+        return ENOUGH
+    return await size_of(reader, plan.condition, plan.type)
 
 
 async def _collected(
@@ -141,8 +152,10 @@ class _Best:
         self.kept: list[tuple[tuple[Any, ...], int, Found]] = []
         self.added = 0
 
-    async def add_all(self, reader: Reader, some: Sequence[Found]) -> None:
-        """Add candidates; NotSupported (too-costly) beyond what may be sorted."""
+    async def add_all(
+        self, reader: Reader, some: Sequence[Found], only: Callable[[Place], bool] | None = None
+    ) -> None:
+        """Add candidates, perhaps only those at some places; NotSupported beyond what may be sorted."""
         self.added += len(some)
         if self.added > MAX_SORTED:
             text = f"_sort: more than {MAX_SORTED} matches to sort without an index; narrow the search"
@@ -152,6 +165,8 @@ class _Best:
         for one in some:
             one.place = place_of(self.orders, one, looked_at(one.keys))
             key = comparable(self.orders, one.place)
+            if only is not None and not only(one.place):
+                continue
             if self.after is None or self.after < key:
                 self.kept.append((key, one.pid, one))
         if len(self.kept) > 4 * self.want + 1000:
@@ -183,6 +198,79 @@ async def _walked(
         else:
             found += await _along(reader, plan, orders, walk, place, want - len(found))
     return found[:want]
+
+
+async def _dated(
+    reader: Reader, plan: Plan, orders: Sequence[Order], after: Place | None, want: int
+) -> list[Found]:
+    """Along an equality, whose rows stand in the order of the main date, to the second.
+
+    Dates without a beginning are in the index by their end: they are collected, and are first or last.
+    """
+    lead = orders[0]
+    assert lead.parameter is not None and isinstance(plan.condition, Equal)
+    fixed = (plan.condition.param, *plan.condition.keys)
+    whole = Plan(plan.type, plan.conditions, -1, plan.exact, plan.before)
+    end = Bound(float(MIN_MICROS))
+    open_ = (whole, Walk("range", (lead.parameter.number,), end, end))
+    bare = (plan, Walk("equal", fixed, Bound(0), Bound(0), descending=True))
+    step = _step(after)
+    main = await _seconds(reader, plan, orders, after, want) if _comes(lead, step, "main") else []
+    parts: dict[str, list[Found]] = {"main": main}
+    for name, (how, walk) in (("open", open_), ("bare", bare)):
+        parts[name] = []
+        if _comes(lead, step, name) and (name == _sequence(lead)[0] or len(main) < want):
+            best = _Best(orders, after, want)
+            async for some in scanned(reader, how, walk, None, None, full=False):
+                await best.add_all(reader, some, _within(name))
+            parts[name] = best.taken()
+    return [one for name in _sequence(lead) for one in parts[name]][:want]
+
+
+def _sequence(lead: Order) -> tuple[str, ...]:
+    return ("main", "open", "bare") if lead.descending else ("open", "main", "bare")
+
+
+def _comes(lead: Order, step: str, name: str) -> bool:
+    """Whether a part is still to be shown after a place in another."""
+    parts = _sequence(lead)
+    return not step or parts.index(name) >= parts.index(step)
+
+
+def _within(name: str) -> Callable[[Place], bool]:
+    return lambda place: _step(place) == name
+
+
+def _step(place: Place | None) -> str:
+    """The part that a place lies in."""
+    if place is None:
+        return ""
+    if place[0][0] != _VALUE:
+        return "bare"
+    return "open" if place[0][1] == MIN_MICROS else "main"
+
+
+async def _seconds(
+    reader: Reader, plan: Plan, orders: Sequence[Order], after: Place | None, want: int
+) -> list[Found]:
+    """Second by second; within one, by the exact place."""
+    assert isinstance(plan.condition, Equal)
+    down = orders[0].descending
+    bound = Bound(int(after[0][1] // 1_000_000)) if _step(after) == "main" and after is not None else None
+    fixed = (plan.condition.param, *plan.condition.keys)
+    walk = Walk("equal", fixed, None if down else bound, bound if down else None, descending=down)
+    done: list[Found] = []
+    group = _Best(orders, after, want)
+    second: int | None = None
+    async for some in scanned(reader, plan, walk, None, want + 1, full=needs_body(orders)):
+        for one in some:
+            if one.place[1] != second:
+                done += group.taken()
+                if len(done) >= want:
+                    return done[:want]
+                group, second = _Best(orders, after, want), one.place[1]
+            await group.add_all(reader, [one], _within("main"))
+    return (done + group.taken())[:want]
 
 
 def _lead_walk(type_name: str, lead: Order, rank: int) -> Walk:

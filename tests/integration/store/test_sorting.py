@@ -133,6 +133,37 @@ async def test_pages_in_any_order_show_everything_once(store: Store, way: str) -
         assert found == expected, order
 
 
+@pytest.mark.parametrize("order", ["date", "-date", "-date,status", "date,-_id"])
+async def test_an_equality_is_walked_in_the_order_of_the_main_date(
+    store: Store, monkeypatch: pytest.MonkeyPatch, order: str
+) -> None:
+    """Moments within one second, periods open at either end and no date at all stand as when sorted."""
+    chance = random.Random(11)
+    when = [
+        {"effectiveDateTime": "2020-01-01T10:00:00.5Z"}, {"effectiveDateTime": "2020-01-01T10:00:00.25Z"},
+        {"effectiveDateTime": "2020-01-01T10:00:00Z"}, {"effectiveDateTime": "2020"}, {},
+        {"effectivePeriod": {"end": "2020-06"}}, {"effectivePeriod": {"start": "2020-01-01T10:00:00Z"}},
+        {"effectivePeriod": {"end": "2019"}}, {"effectiveDateTime": "1969-12-31"},
+        {"effectiveDateTime": "1970-01-01T00:00:00Z"}, {"effectivePeriod": {"extension": [
+            {"url": "http://example.org/unknown", "valueBoolean": True}]}},
+    ]  # fmt: skip
+    bodies = [
+        {
+            "resourceType": "Observation", "id": f"o{number:02}",
+            "code": {"coding": [{"code": "ab"[number % 2]}]},
+            "status": chance.choice(["final", "amended"]), **chance.choice(when),
+        }
+        for number in range(60)
+    ]  # fmt: skip
+    await stored(store, *bodies)
+    text = f"Observation?code=a&_sort={order}"
+    sorted_ = await ids(store, f"{text}&_count=100")
+    assert len(sorted_) == 30
+    monkeypatch.setattr(ordering, "DATED", 0)
+    assert await ids(store, f"{text}&_count=100") == sorted_
+    assert [id for page in await pages(store, f"{text}&_count=4") for id in page] == sorted_
+
+
 async def test_a_sort_that_no_index_helps_is_bounded(people: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ordering, "MAX_SORTED", 4)
     with pytest.raises(NotSupported) as caught:
