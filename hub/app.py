@@ -38,6 +38,7 @@ from hub.pipeline import Pipeline
 from hub.plugins import Plugins
 from hub.settings import ChannelSettings, Settings
 from hub.store import Store, inbox, open_store, outbox
+from hub.store import subscriptions as told
 from hub.store.filling import Filler
 from hub.store.talks import Talk
 from hub.subscriptions import CHANNEL, Acceptance, Endpoints, RestHook, Subscriptions
@@ -50,10 +51,6 @@ log = logging.getLogger("hub.app")
 RETRY_SECONDS = 5.0
 WORD_SECONDS = 1.0
 """How often a process looks for what an operator told another one."""
-
-
-END_SECONDS = 1.0
-"""How often Subscriptions are looked through for those whose end has come."""
 
 
 class Hub:
@@ -199,7 +196,9 @@ class Hub:
         for channel in self._mine():
             if channel.state != "paused":
                 await self._run(channel.name)
-        self._keep(asyncio.create_task(self._end_subscriptions(), name="ends of subscriptions"))
+        self._keep(
+            asyncio.create_task(self.subscriptions.keep_ending(self.store), name="ends of subscriptions")
+        )
         if not alone:
             self._keep(asyncio.create_task(self._hear(), name="operators' words"))
 
@@ -263,8 +262,13 @@ class Hub:
             row = channel.describe()
             if name in said and said[name].paused:
                 row |= {"state": "paused", "reason": said[name].reason}
-            rows.append(row)
+            if name != CHANNEL or row["state"] in ("paused", "failed") or await self._subscribed():
+                rows.append(row)
         return rows
+
+    async def _subscribed(self) -> bool:
+        """Whether the hub's own channel has anything to do: until then nobody need know of it."""
+        return bool(await told.listing(self.store)) or bool(await outbox.next_due(self.store, CHANNEL))
 
     async def pause(self, channel: str, reason: str) -> None:
         self._channel(channel)
@@ -305,17 +309,6 @@ class Hub:
                             await self._obey(name, word)
             except Exception:
                 log.exception("what operators said could not be read or done; again in %ss", WORD_SECONDS)
-
-    async def _end_subscriptions(self) -> None:
-        """Turn off each Subscription whose end has come."""
-        while True:
-            try:
-                await self.subscriptions.end(self.store, self.now())
-            except Exception:
-                log.exception(
-                    "Subscriptions whose end has come could not be turned off; again in %ss", END_SECONDS
-                )
-            await asyncio.sleep(END_SECONDS)
 
     async def replay_message(self, message: int) -> Outcome:
         kept = await inbox.load(self.store, message)

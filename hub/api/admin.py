@@ -194,7 +194,8 @@ def _hub(routes: APIRouter, desk: Desk) -> None:
 
 
 async def _channel(desk: Desk, name: str) -> JsonRow:
-    return next(row for row in await desk.listing() if row["name"] == name)
+    found = (row for row in await desk.listing() if row["name"] == name)
+    return next(found, None) or desk.channels[name].describe()
 
 
 async def _record(desk: Desk, who: Caller, target: str) -> None:

@@ -7,6 +7,7 @@ http://hl7.org/fhir/R4/subscription.html
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
@@ -37,6 +38,9 @@ TYPE = "Subscription"
 TOLD = frozenset({"created", "updated", "restored"})
 TOLD_AFTER = 5
 """Failed attempts at one notification before the Subscription's status is error: a quarter of a minute."""
+
+END_SECONDS = 1.0
+"""How often they are looked through for those whose end has come."""
 
 
 class Watch(msgspec.Struct, frozen=True):
@@ -71,6 +75,7 @@ class Subscriptions:
     ) -> None:
         self.acceptance = acceptance or Acceptance(now=now)
         self.woken = woken
+        self.now = now
         self._watches = Watches()
         self._fresh = False
 
@@ -164,6 +169,15 @@ class Subscriptions:
             await table.note(tx, name, why)
         else:
             await self._say(tx, name, "error", why)
+
+    async def keep_ending(self, store: Store) -> None:
+        """Turn off each Subscription when its end comes; for as long as the hub runs."""
+        while True:
+            try:
+                await self.end(store, self.now())
+            except Exception:
+                log.exception("what has ended could not be turned off; again in %ss", END_SECONDS)
+            await asyncio.sleep(END_SECONDS)
 
     async def end(self, store: Store, now: int) -> int:
         """Turn off what has ended; how many."""

@@ -157,6 +157,19 @@ async def test_a_paused_channel_sends_nothing_and_resumes_where_it_stopped(
     await endpoint.until(1)
 
 
+async def test_the_channel_is_listed_once_there_is_a_subscription(scene: Scene, endpoint: Endpoint) -> None:
+    async def listed() -> list[str]:
+        return [row["name"] for row in (await scene.client.get("/admin/channels")).json()["channels"]]
+
+    assert await listed() == []
+    answer = await scene.client.post("/admin/channels/subscriptions/pause")
+    assert answer.json()["state"] == "paused" and await listed() == ["subscriptions"]
+    answer = await scene.client.post("/admin/channels/subscriptions/resume")
+    assert answer.json()["state"] == "running" and await listed() == []
+    await scene.subscribe(subscription(endpoint.address))
+    assert await listed() == ["subscriptions"]
+
+
 async def test_after_a_restart_it_goes_on_without_a_storm(
     settings: dict[str, Any], installed: Any, endpoint: Endpoint
 ) -> None:

@@ -234,6 +234,16 @@ async def test_a_subscription_ends_when_it_said(
     assert await scene.states() == ["delivered"]
 
 
+async def test_a_running_hub_turns_off_what_ends_by_itself(
+    scene: Scene, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = await scene.subscribe(subscription(endpoint.address, end="2999-01-01T00:00:00+08:00"))
+    monkeypatch.setattr(scene.hub.subscriptions, "now", lambda: 32_472_115_200_000_000)
+    found = await scene.status(id, "off")
+    assert found["meta"]["versionId"] == "2"
+    assert (await scene.client.get("/admin/subscriptions")).json() == {"subscriptions": []}
+
+
 async def test_past_its_end_it_is_told_nothing_even_before_it_is_turned_off(
     scene: Scene, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
