@@ -39,6 +39,7 @@ _MEANING = {
     "_count": "how many matches a page has",
     "_sort": "any parameter, `-` before it for the other direction, several by commas",
     "_total": "`none`, `estimate`, `accurate`",
+    "_totalMethod": "`count`: what clients made for Aidbox say for `_total=accurate`",
     "_summary": "`true`, `text`, `data`, `count`, `false`",
     "_elements": "names of elements, by commas",
     "_contained": "`true`, `false`, `both`: matches inside other resources",

@@ -10,15 +10,20 @@ from hub.api.negotiation import query_of
 from hub.store import resources
 from hub.store.backend import Tx
 
+_FORMATS = frozenset({"_format", "_pretty"})
 _TYPE = re.compile(r"^[A-Za-z]*\?")
 
 
 async def create(api: Api, ask: Ask) -> Answer:
-    """201 with an id of the server's, or 200 with what If-None-Exist found."""
+    """201 with an id of the server's, or 200 with what If-None-Exist found.
+
+    Criteria in the URL count like those of the header: some clients put them there, and whoever ignored
+    them would double a resource.
+    """
     body.of_type(ask.body, ask.type)
     draft = drafts.draft(api, ask.body, ask.type, api.new_id(), ask.caller.organisation)
     draft.assigned = True
-    criteria = criteria_of(ask.if_none_exist)
+    criteria = criteria_of(ask.if_none_exist) or [pair for pair in ask.query if pair[0] not in _FORMATS]
 
     async def work(tx: Tx) -> Answer:
         if criteria:

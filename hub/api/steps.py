@@ -92,6 +92,8 @@ def step(api: Api, outer: Ask, index: int, entry: Entry) -> Step:
     bare = ask.name or segments[-1:] == ["_search"]
     if request.method in ("POST", "PUT", "PATCH") and not ask.body and not bare:
         raise _bad("required", f"a {request.method} needs a resource", f"{place}.resource")
+    if request.method == "POST" and not bare and not ask.if_none_exist:
+        ask.if_none_exist, ask.query = query, []
     return Step(index=index, ask=ask, path=segments, full_url=entry.full_url)
 
 

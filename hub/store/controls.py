@@ -42,6 +42,11 @@ def _total(query: Query, name: str, value: str) -> None:
     query.total = value != "none"
 
 
+def _total_method(query: Query, name: str, value: str) -> None:
+    """How clients made for Aidbox ask for a total (https://pypi.org/project/fhirpy/)."""
+    query.total = query.total or value == "count"
+
+
 def _summary(query: Query, name: str, value: str) -> None:
     if value not in ("true", "text", "data", "count", "false"):
         raise wrong(name, "expected true, text, data, count or false")
@@ -127,6 +132,7 @@ CONTROLS = {
     "_count": _count,
     "_sort": _sort,
     "_total": _total,
+    "_totalMethod": _total_method,
     "_summary": _summary,
     "_elements": _elements,
     "_contained": _contained,

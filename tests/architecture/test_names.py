@@ -28,8 +28,9 @@ EMPTY_WORDS |= {"util", "utils"}
 GIVEN = {
     "handle",  # Starlette's BaseRoute.handle
     "manager",  # pluggy's PluginManager
+    "process_message",  # FHIR's operation $process-message; FHIR's own words are never renamed
 }
-"""Names that a library gives; only attributes and overridden methods may carry them."""
+"""Names that a library or FHIR gives; only attributes, overridden methods and operations may carry them."""
 LOCAL = re.compile(r"(?<![\w.*<])/(?:home|root|Users|work|tmp/bash)/|\bC:\\\\Users")
 
 

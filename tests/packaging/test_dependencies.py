@@ -101,7 +101,8 @@ def test_the_licence_is_as_the_page_says_and_goes_with_apache(name: str, licence
 
 
 def told(name: str) -> str:
-    """What a distribution says of its licence: the expression, else the first line and the classifiers."""
+    """What a distribution says of its licence: the expression, else the first line and the classifiers, else
+    the licence it carries along."""
     metadata = distribution(name).metadata
 
     def field(key: str) -> list[str]:
@@ -109,4 +110,5 @@ def told(name: str) -> str:
 
     classifiers = [one for one in field("Classifier") if one.startswith("License ::")]
     first_lines = [one.splitlines()[0] for one in field("License") if one]
-    return " ".join(field("License-Expression") or [*first_lines, *classifiers])
+    carried = [file.read_text("utf-8") for file in distribution(name).files or () if "LICENSE" in file.name]
+    return " ".join(field("License-Expression") or [*first_lines, *classifiers] or carried)
