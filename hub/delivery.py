@@ -140,8 +140,8 @@ class DeliveryWorker:
     async def _deliver(self, channel: Channel, which: int) -> None:
         try:
             row = await outbox.load(self.store, which)
-            if row is None or not row.open:
-                return
+            if row is None or not row.open or row.due > self.now():
+                return  # another worker took it since this one saw it
             if row.state == "in_flight":
                 await self._after_crash(channel, row)
             elif row.state == "unknown":

@@ -274,6 +274,17 @@ async def test_a_crash_between_send_and_answer_asks_before_anything_else(county:
     assert (await talks.listing(county.store))[0].facts == {"order": "5"}
 
 
+async def test_what_another_worker_took_meanwhile_is_left_to_it(county: County) -> None:
+    """It was ready when this worker looked, and is on its way from another one when its turn comes."""
+    await county.task()
+    row = await county.row()
+    await county.store.write(lambda tx: outbox.claim(tx, row, "in_flight", tx.now + 10**9, 1))
+    await county.worker._deliver(county.channel, row.id)
+    taken = await county.row()
+    assert (taken.state, taken.attempts, taken.unanswered) == ("in_flight", 1, False)
+    assert taken.due > county.store.now() + 9 * 10**8 and county.target.sent == []
+
+
 async def test_an_answer_that_came_meanwhile_is_not_undone_by_who_took_over(county: County) -> None:
     """A worker whose lease ran out answers after all, just before the other one gives up on it."""
     await county.task()
