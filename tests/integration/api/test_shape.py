@@ -134,7 +134,7 @@ async def test_an_unknown_order_is_left_out_when_that_is_preferred(client: httpx
 
 
 async def test_a_contained_resource_has_the_url_of_its_container(client: httpx.AsyncClient) -> None:
-    request = {
+    request: dict[str, Any] = {
         "resourceType": "MedicationRequest", "id": "r", "status": "active", "intent": "order",
         "subject": {"reference": "Patient/p"}, "medicationReference": {"reference": "#m"},
         "contained": [{"resourceType": "Medication", "id": "m", "code": {"coding": [{"code": "abc"}]}}],

@@ -35,11 +35,11 @@ class _Explained(Statement):
         self._other = other
 
     @property
-    def sqlite(self) -> str:  # type: ignore[override]
+    def sqlite(self) -> str:
         return "EXPLAIN QUERY PLAN " + self._other.sqlite
 
     @property
-    def postgres(self) -> str:  # type: ignore[override]
+    def postgres(self) -> str:
         return "EXPLAIN " + self._other.postgres
 
 
