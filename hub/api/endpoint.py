@@ -13,7 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 from hub import security
-from hub.api import auditing, body, formats, negotiation, outcome, replying
+from hub.api import auditing, binary, body, formats, negotiation, outcome, replying
 from hub.api.exchange import Answer, Api, Ask, Interaction
 from hub.api.negotiation import Headers
 from hub.api.replying import Wish
@@ -77,7 +77,10 @@ class Endpoint:
         if method == "OPTIONS" and refusal is None:
             return Answer(status=204, headers=(("allow", self._allow),))
         query = negotiation.query_of(scope["query_string"])
-        wish.choose(headers, query, ndjson="name" in names)
+        bare = names.get("type") == "Binary" and method == "GET" and _reads(interaction)
+        bare = bare and binary.asks_for_content(headers, query)
+        if not bare:
+            wish.choose(headers, query, ndjson="name" in names)
         if refusal is not None:
             raise refusal
         if interaction is None:
@@ -92,7 +95,8 @@ class Endpoint:
             if self._form:
                 wish.choose(headers, ask.query)
         negotiation.conditions(ask, headers)
-        return await run(self._api, interaction, ask)
+        answer = await run(self._api, interaction, ask)
+        return binary.content_of(answer, headers.get("accept", "")) if bare else answer
 
     async def _read(self, ask: Ask, receive: body.Receive, headers: Headers) -> None:
         """The body, as JSON; of a form, its parameters."""
@@ -105,9 +109,18 @@ class Endpoint:
             formats.of_body(declared, frozenset({formats.FORM}))
             ask.query = ask.query + negotiation.query_of(_decoded(content, headers, limit))
             return
+        if ask.type == "Binary" and ask.method != "PATCH" and not (ask.name or ask.inside):
+            plain = _decoded(content, headers, limit)
+            if binary.is_content(ask, declared, plain):
+                ask.body = binary.wrapped(ask, declared, headers.get("x-security-context", ""), plain)
+                return
         found = formats.of_body(declared, _CHANGE if ask.method == "PATCH" else _RESOURCE)
         content = _decoded(content, headers, limit)
         ask.body = await self._api.converter.read(content) if found == "xml" else content
+
+
+def _reads(interaction: Interaction | None) -> bool:
+    return interaction is not None and interaction.name in ("read", "vread")
 
 
 def _decoded(content: bytes, headers: Headers, limit: int) -> bytes:

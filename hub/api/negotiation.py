@@ -32,6 +32,7 @@ _READ = frozenset(
     {
         b"accept", b"accept-encoding", b"content-type", b"content-length", b"content-encoding", b"prefer",
         b"if-match", b"if-none-match", b"if-none-exist", b"if-modified-since", b"x-request-id",
+        b"x-security-context",
     }
 )  # fmt: skip
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
