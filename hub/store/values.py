@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, tzinfo
 from decimal import Decimal
+from math import isinf
 from typing import cast
 
 from hub import clock, r4
@@ -16,7 +17,7 @@ from hub.store.escapes import BadValue, split, unescape
 
 _PREFIXES = frozenset({"eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"})
 _DATE = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+ -]\d\d:\d\d)?)?)?)?", re.ASCII)
-_NUMBER = re.compile(r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})([eE][+ -]?\d{1,2})?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})([eE][+ -]?\d{1,3})?", re.ASCII)
 
 
 def token_key(value: str) -> int:
@@ -101,6 +102,8 @@ def number_span(value: str) -> Span:
         raise BadValue("expected a number such as 5.4 or ge5.4e-3")
     text = text.replace(" ", "+")
     exact = float(Decimal(text))
+    if isinf(exact):
+        raise BadValue("expected a number within the range of a double")
     if prefix in ("eq", "ne"):
         return Span(prefix, *r4.number_range(text))
     if prefix == "ap":
