@@ -113,7 +113,7 @@ def reply(base: str, entry: Reply) -> bytes:
 
 def link(base: str, path: str, parameters: Parameters) -> str:
     """An absolute link with encoded parameters."""
-    query = urlencode(parameters, safe=":,|/$*")
+    query = urlencode(parameters, safe=":,/$*")
     return f"{base}/{path}?{query}" if query else f"{base}/{path}"
 
 
