@@ -209,3 +209,30 @@ subscription_generation = Table(
     Column("value", BigInteger, nullable=False),
 )
 """One row: a random number that changes whenever the Subscriptions to be told do."""
+
+export = Table(
+    "export",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("organisation", String, nullable=False),
+    Column("request", String, nullable=False),
+    Column("asked", LargeBinary, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("moment", Micros, nullable=False),
+    Column("sequence", Key, nullable=False),
+    Column("created", Micros, nullable=False),
+    Column("ended", Micros, nullable=False),
+    Column("owner", String, nullable=False),
+    Column("until", Micros, nullable=False),
+    Column("fence", Key, nullable=False),
+    Column("progress", LargeBinary, nullable=False),
+    Column("error", String, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Bulk exports that were kicked off, until their files are removed.
+
+request   the URL that was asked; `asked` and `progress` are of hub.exports
+state     see hub.store.exports
+moment    its transaction time; `sequence` is how far the commit order had got then
+owner     the process at work on it, until `until`; `fence` grows with every change of hands
+"""
