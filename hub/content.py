@@ -25,3 +25,8 @@ def folder(name: str) -> Path:
 def mappings() -> Path:
     """The folder whose subfolders are the mapping sets."""
     return folder("mappings")
+
+
+def conformance() -> Path:
+    """The FHIR package of profiles, examples and TestScripts."""
+    return folder("conformance")

@@ -48,12 +48,14 @@ mapping = _group("Mapping documents.")
 message = _group("Messages that came in.")
 conversation = _group("Conversations with other systems.")
 dead_letter = _group("Deliveries that wait for a person.")
+conformance = _group("Does a FHIR server do what R4 asks?")
 app.add_typer(adapter, name="adapter")
 app.add_typer(channel, name="channel")
 app.add_typer(mapping, name="map")
 app.add_typer(message, name="message")
 app.add_typer(conversation, name="conversation")
 app.add_typer(dead_letter, name="dead-letter")
+app.add_typer(conformance, name="conformance")
 
 
 @app.callback()
@@ -294,6 +296,26 @@ def map_test(
     from hub.cli.maps import test
 
     _end(test(file(config), names or [], as_json=as_json))
+
+
+@conformance.command("run")
+def conformance_run(
+    target: Annotated[
+        str, typer.Option(help="base URL of the FHIR server, such as http://127.0.0.1:8080/fhir")
+    ],
+    suite: Annotated[
+        list[str] | None,
+        typer.Option(help="only this TestScript: its id, a file or a folder; may be repeated"),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="write TestReports and junit.xml into this folder")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run TestScripts against a FHIR server. Exit 1 unless every test passed, 3 if it does not answer."""
+    from hub.cli.conformance import run
+
+    _end(run(target, suite or [], report, as_json=as_json))
 
 
 def _end(code: int) -> None:
