@@ -26,12 +26,14 @@ from hub.api import admin, described, health, outcome
 from hub.api.endpoint import unavailable
 from hub.api.exchange import Api
 from hub.api.routes import Fhir, is_fhir
+from hub.api.shape import Shape
 from hub.api.vocabulary import Vocabulary
 from hub.backlog import Backlog
 from hub.channels import Channel, Runner
 from hub.conversations import Conversations, Target
 from hub.delivery import DeliveryWorker
 from hub.errors import Conflict, HubError, Misconfigured, NotFound, Retryable
+from hub.exports import Exports
 from hub.messages import Outcome
 from hub.metrics import Metrics
 from hub.pipeline import Pipeline
@@ -148,6 +150,7 @@ class Hub:
         self.conversations.woken = self.subscriptions.woken = self.delivery.wake
         shipped = partial(tables, mapping_folders(self.settings), self.settings.canonical)
         store.terms = vocabulary = Vocabulary(store, base=self.settings.fhir_base, tables=shipped)
+        self.exports = exporting(self.settings, store)
         self.api = Api(
             store,
             base=self.settings.fhir_base,
@@ -159,6 +162,7 @@ class Hub:
             name=self.settings.name,
             acceptance=self.subscriptions.acceptance,
             vocabulary=vocabulary,
+            exports=self.exports,
         )
         self.fhir = Fhir(self.api)
         self._wired = True
@@ -190,6 +194,7 @@ class Hub:
         for one in self.plugins.loaded:
             if one.failed:
                 log.error("plugin %s FAILED: %s", one.name, one.failed)
+        await self.exports.start()
         alone = not self.store.postgres
         await self.backlog.start(alone=alone)
         await self.delivery.start(alone=alone)
@@ -214,6 +219,7 @@ class Hub:
             await self.delivery.stop()
         await self._each(Runner.stop)
         if self._wired:
+            await self.exports.stop()
             await self.filler.stop()
             await self.backlog.stop()
             self.elsewhere.close()
@@ -367,6 +373,18 @@ def address(settings: Settings) -> str:
     """Where this hub answers, for the commands that look for it."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"http://{host}:{settings.port}"
+
+
+def exporting(settings: Settings, store: Store) -> Exports:
+    """The bulk exports of a hub, and where their files lie."""
+    return Exports(
+        store,
+        settings.exports_at,
+        jobs=settings.export_jobs,
+        limit=settings.export_lines,
+        keep_hours=settings.export_keep_hours,
+        shape=lambda body, elements: Shape(elements=elements).of(body),
+    )
 
 
 def mapping_folders(settings: Settings) -> list[Path]:

@@ -90,6 +90,14 @@ class Settings(BaseModel):
         gt=0,
         description="sends of one notification before it becomes a dead letter; 450 take three days",
     )
+    export_folder: str = Field(
+        "",
+        description="folder of the files of bulk exports, shared by all processes of a hub; "
+        "empty: `exports` beside the SQLite file or the settings",
+    )
+    export_keep_hours: float = Field(24.0, gt=0, description="hours until the files of an export are removed")
+    export_jobs: int = Field(2, gt=0, le=16, description="exports that one process runs at a time")
+    export_lines: int = Field(50_000, gt=0, description="resources in one file of an export")
     channels: dict[Annotated[str, Field(pattern=NAME)], ChannelSettings] = Field(
         default_factory=dict, description="the channels by name, a table `[channels.NAME]` each"
     )
@@ -143,6 +151,15 @@ class Settings(BaseModel):
             return ""
         where = self.origin("hub_key")
         return f"{where}: the built-in development key, which everybody knows; set your own, or HUB_KEY"
+
+    @property
+    def exports_at(self) -> Path:
+        """The folder of the files of bulk exports."""
+        if self.export_folder:
+            return (self.folder / self.export_folder).absolute()
+        kind, _, file = self.database_url.partition(":///")
+        beside = Path(file.partition("?")[0]).parent if kind.startswith("sqlite") else self.folder
+        return (beside / "exports").absolute()
 
     @property
     def folder(self) -> Path:

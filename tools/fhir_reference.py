@@ -13,7 +13,7 @@ from hub.api.exchange import Interaction, Offered
 from hub.api.metadata import CLAIMS
 from hub.api.operations import OFFERED
 from hub.api.routes import PREFIX, ROOT
-from hub.api.table import PATHS
+from hub.api.table import ASIDE, PATHS
 from hub.plugins import Plugins
 from hub.store import asking
 from hub.store.controls import CONTROLS
@@ -70,7 +70,7 @@ def interactions() -> Iterator[str]:
     for code, method, path in CLAIMS:
         claimed.setdefault((method, path), []).append(f"`{code}`")
     yield from ("", "| request | interaction | what it is |", "|---|---|---|")
-    for path, methods in {"": ROOT, **PATHS}.items():
+    for path, methods in {"": ROOT, **PATHS, **ASIDE}.items():
         for method, interaction in methods.items():
             codes = ", ".join(claimed.get((method, path), []))
             yield row(f"`{method} {PREFIX}{path}`", codes, _purpose(interaction))

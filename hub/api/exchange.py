@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
@@ -20,6 +21,7 @@ from hub.api.converting import Converter
 from hub.api.vocabulary import Vocabulary
 from hub.audit import Action
 from hub.errors import Issue
+from hub.exports import Exports
 from hub.hookspecs import Operation
 from hub.messages import Caller
 from hub.metrics import Metrics
@@ -44,6 +46,7 @@ class Api:
     new_id      ids of resources created by POST
     acceptance  which Subscriptions are accepted
     vocabulary  code systems, value sets and concept maps
+    exports     bulk exports; None: this hub has no place for their files
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Api:
         name: str = "Sanyi Hub",
         acceptance: Acceptance | None = None,
         vocabulary: Vocabulary | None = None,
+        exports: Exports | None = None,
     ) -> None:
         self.store = store
         self.base = base.rstrip("/")
@@ -72,6 +76,7 @@ class Api:
         self.name = name
         self.acceptance = acceptance or Acceptance(now=now)
         self.vocabulary = vocabulary or Vocabulary(store, base=self.base)
+        self.exports = exports
         self.reader: Reader = store
         self.auditor = Auditor(store)
         self.converter = Converter()
@@ -96,6 +101,7 @@ class Ask(msgspec.Struct, kw_only=True):
     if_none_match             "" or `*` or versions as text, joined by commas
     if_none_exist             criteria of a conditional create
     returns, lenient          Prefer: return=..., handling=lenient
+    asynchronous              Prefer: respond-async
     """
 
     caller: Caller
@@ -113,6 +119,7 @@ class Ask(msgspec.Struct, kw_only=True):
     if_none_exist: str = ""
     returns: Return = ""
     lenient: bool = False
+    asynchronous: bool = False
 
 
 class Answer(msgspec.Struct, kw_only=True):
@@ -124,6 +131,7 @@ class Answer(msgspec.Struct, kw_only=True):
     issues    warnings that go with a success
     headers   more of them, lower-case names
     media     of a body that is no FHIR resource and goes out as it is (`application/fhir+ndjson`)
+    file      path of a body that lies on the disk, and how many of its bytes to send; goes with `media`
     about     names for the audit row: of parameters, or the version
     """
 
@@ -135,6 +143,7 @@ class Answer(msgspec.Struct, kw_only=True):
     issues: tuple[Issue, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     media: str = ""
+    file: tuple[Path, int] | None = None
     about: str = ""
 
 

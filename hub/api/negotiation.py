@@ -112,6 +112,8 @@ def prefer(ask: Ask, header: str) -> None:
             ask.returns = cast(Return, value)
         elif name == "handling":
             ask.lenient = value == "lenient"
+        elif name == "respond-async":
+            ask.asynchronous = True
 
 
 def etag(value: str, header: str) -> int:

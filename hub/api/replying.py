@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from hub.api import converting, formats, negotiation
+from hub.api import converting, files, formats, negotiation
 from hub.api.exchange import Answer, Api, Parameters
 from hub.api.formats import Format
 from hub.api.negotiation import Headers
@@ -72,13 +72,15 @@ async def told(api: Api, answer: Answer, wish: Wish) -> bytes:
 async def send_answer(api: Api, send: Send, answer: Answer, content: bytes, wish: Wish) -> None:
     """Headers and body."""
     headers: list[tuple[bytes, bytes]] = []
-    if content:
+    if answer.file is not None:
+        headers += files.headers(answer, wish.gzip)
+    elif content:
         headers.append((b"content-type", answer.media.encode() if answer.media else _TYPES[wish.format]))
         headers.append(_VARY)
         if wish.gzip and len(content) >= converting.WORTHWHILE:
             content = await converting.compressed(content)
             headers.append((b"content-encoding", b"gzip"))
-    if answer.status not in _BARE:
+    if answer.status not in _BARE and answer.file is None:
         headers.append((b"content-length", b"%d" % len(content)))
     if answer.version:
         headers.append((b"etag", b'W/"%d"' % answer.version))
@@ -91,4 +93,7 @@ async def send_answer(api: Api, send: Send, answer: Answer, content: bytes, wish
     if wish.request_id:
         headers.append((b"x-request-id", wish.request_id.encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    if answer.file is not None and not wish.head:
+        await files.send(send, *answer.file, gzip=wish.gzip)
+        return
     await send({"type": "http.response.body", "body": b"" if wish.head else content})

@@ -11,7 +11,7 @@ from hub.api.dispatch import Dispatch
 from hub.api.endpoint import Endpoint
 from hub.api.exchange import Api
 from hub.api.search import SEARCH_SYSTEM
-from hub.api.table import PATHS
+from hub.api.table import ASIDE, PATHS
 from hub.errors import HubError, NotFound
 
 PREFIX = "/fhir"
@@ -29,7 +29,8 @@ class Fhir:
     def __init__(self, api: Api) -> None:
         self._root = Endpoint(api, "/", ROOT)
         self._nothing = Endpoint(api, "", {})
-        self._paths = Dispatch({path: Endpoint(api, path, methods) for path, methods in PATHS.items()})
+        paths = {**PATHS, **ASIDE}
+        self._paths = Dispatch({path: Endpoint(api, path, methods) for path, methods in paths.items()})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]

@@ -10,6 +10,7 @@ from hub.api.create import CREATE
 from hub.api.delete import CONDITIONAL_DELETE, DELETE
 from hub.api.endpoint import run
 from hub.api.exchange import Answer, Api, Ask, Interaction
+from hub.api.exported import CANCEL, FILE, STATUS
 from hub.api.history import HISTORY
 from hub.api.metadata import METADATA
 from hub.api.operation import OPERATION
@@ -45,6 +46,12 @@ PATHS: dict[str, dict[str, Interaction]] = {
     "/{type}/{id}/{inside}": {"GET": SEARCH_COMPARTMENT},
     "/{type}/{id}/{inside}/_search": {"GET": SEARCH_COMPARTMENT, "POST": SEARCH_COMPARTMENT},
 }
+
+ASIDE: dict[str, dict[str, Interaction]] = {
+    "/$export-status/{id}": {"GET": STATUS, "DELETE": CANCEL},
+    "/$export-file/{id}/{name}": {"GET": FILE},
+}
+"""More paths; what they answer is no resource, so that no entry of a Bundle can ask for it."""
 
 
 def find(method: str, segments: list[str]) -> Interaction:

@@ -6,5 +6,17 @@ http://hl7.org/fhir/uv/bulkdata/export.html
 from hub.exports.asked import Asked, Criteria, File, Level, Progress, decoded, encoded
 from hub.exports.engine import Exports
 from hub.exports.job import Job
+from hub.exports.members import patients_of
 
-__all__ = ["Asked", "Criteria", "Exports", "File", "Job", "Level", "Progress", "decoded", "encoded"]
+__all__ = [
+    "Asked",
+    "Criteria",
+    "Exports",
+    "File",
+    "Job",
+    "Level",
+    "Progress",
+    "decoded",
+    "encoded",
+    "patients_of",
+]

@@ -100,20 +100,25 @@ class Exports:
         return Job(self._store, row, self.folder_of(row.id), limit=self._limit, shape=self._shape)
 
     async def sweep(self) -> None:
-        """Remove what is older than it may be, and files that belong to no export."""
+        """Remove what is older than it may be, and as old files that belong to no export."""
         before = self._store.now() - self.keep_micros
         for id in await exports.old(self._store, before):
             await self.cancel(id)
-        there = await asyncio.to_thread(self._folders)
+        there = await asyncio.to_thread(self._folders, before)
         known = await exports.names(self._store)
         for id in there:
             if id not in known:
                 await asyncio.to_thread(remove, self.folder_of(id))
 
-    def _folders(self) -> list[str]:
+    def _folders(self, before: int) -> list[str]:
+        """Those of exports that nobody has written to since then (microseconds)."""
         if not self._folder.is_dir():
             return []
-        return [one.name for one in self._folder.iterdir() if _ID(one.name)]
+        return [
+            one.name
+            for one in self._folder.iterdir()
+            if _ID(one.name) and one.stat().st_mtime_ns // 1000 <= before
+        ]
 
     async def _run(self) -> None:
         while True:

@@ -15,8 +15,13 @@ from hub.store.backend import Reader
 MOST_GROUPS = 1000
 
 
-async def patients_of(reader: Reader, group: str, sequence: int, moment: int) -> frozenset[str] | None:
-    """The ids of its patients; None when there was no such Group at this place in commit order."""
+async def patients_of(
+    reader: Reader, group: str, *, moment: int, sequence: int = reading.MAX
+) -> frozenset[str] | None:
+    """The ids of its patients; None when there was no such Group at this place in commit order.
+
+    moment  microseconds: what the periods of members are compared with
+    """
     first = await _body(reader, group, sequence)
     if first is None:
         return None

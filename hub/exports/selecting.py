@@ -34,11 +34,11 @@ class Selection:
         self._searches: list[list[Condition]] = []
 
     async def open(self) -> None:
-        """Learn whose data is asked for. NotFound when the Group is not there."""
+        """Learn whose data is asked for."""
         if self._asked.level != "Group":
             return
         found = await members.patients_of(
-            self._store, self._asked.group, self._row.sequence, self._row.moment
+            self._store, self._asked.group, moment=self._row.moment, sequence=self._row.sequence
         )
         chosen = found or frozenset()
         self._patients = chosen & self._patients if self._patients is not None else chosen

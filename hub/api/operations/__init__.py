@@ -5,6 +5,7 @@ from __future__ import annotations
 from hub.api.exchange import Offered
 from hub.api.operations.everything import ENCOUNTER_EVERYTHING, PATIENT_EVERYTHING
 from hub.api.operations.expand import EXPAND
+from hub.api.operations.export import EXPORT, GROUP_EXPORT, PATIENT_EXPORT
 from hub.api.operations.lookup import LOOKUP
 from hub.api.operations.match import MATCH
 from hub.api.operations.meta import META, META_ADD, META_DELETE
@@ -19,6 +20,9 @@ OFFERED: tuple[Offered, ...] = (
     ENCOUNTER_EVERYTHING,
     PATIENT_EVERYTHING,
     EXPAND,
+    EXPORT,
+    GROUP_EXPORT,
+    PATIENT_EXPORT,
     LOOKUP,
     MATCH,
     META,

@@ -30,7 +30,7 @@ async def app(
 ) -> AsyncIterator[FastAPI]:
     """An application whose hub is open, with no mappings (nothing here maps)."""
     monkeypatch.setattr(content, "mappings", lambda: tmp_path)
-    settings = build({"database_url": database_url})
+    settings = build({"database_url": database_url, "export_folder": str(tmp_path / "exports")})
     application = create_app(settings, hub=Hub(settings, found=installed))
     async with application.router.lifespan_context(application):
         yield application
