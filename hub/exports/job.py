@@ -19,7 +19,7 @@ from hub.store.store import Store
 CHUNK = 1000
 """Names of resources looked at before the row is told."""
 SLICE = 200
-SLICE_BYTES = 4 * 1024 * 1024
+SLICE_BYTES = 2 * 1024 * 1024
 """Resources, and bytes of them, that are in memory at a time (a longer one comes alone)."""
 LEASE_SECONDS = 60.0
 
