@@ -24,7 +24,7 @@ _NAMES = [column.name for column in _FIELDS]
 
 async def record(tx: Tx, rows: Sequence[Audit]) -> None:
     """Append these rows; they commit with the transaction."""
-    await tx.run_many(_ADD, [tuple(getattr(row, name) for name in _NAMES) for row in rows])
+    await tx.append(_ADD, [tuple(getattr(row, name) for name in _NAMES) for row in rows])
 
 
 async def trail(reader: Reader, *, before: int = 2**62, count: int = 100) -> list[tuple[int, Audit]]:

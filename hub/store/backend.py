@@ -58,7 +58,8 @@ class Tx(Reader, Protocol):
     """The transaction of one unit of work.
 
     `now` is its time in microseconds since the epoch, never before that of an earlier unit; `known` are the
-    search parameters as this process knew them when it began. A unit awaits
+    search parameters as this process knew them when it began. `until_commit` keeps what was read under a lock
+    and so holds for every unit of the same commit. A unit awaits
     nothing but its transaction (on SQLite that never suspends, and anything else is refused), and may
     run more than once, so that it changes nothing outside the database.
     """
@@ -67,6 +68,7 @@ class Tx(Reader, Protocol):
     memory: Memory
     changed: Sequence[Changed]
     known: Parameters
+    until_commit: dict[str, int]
 
     async def rows(self, statement: Statement, *args: Any) -> list[Row]:
         """Every row of a SELECT or of a RETURNING."""
@@ -80,6 +82,10 @@ class Tx(Reader, Protocol):
         """Run a statement once per row of arguments (none: nothing happens)."""
         ...
 
+    async def append(self, statement: Statement, rows: Sequence[Sequence[Any]]) -> None:
+        """The same for rows that nothing in the transaction reads: they may be written at its end."""
+        ...
+
     async def insert(self, statement: Statement, *args: Any) -> int:
         """Run an INSERT ... RETURNING and give back the new integer key."""
         ...
@@ -89,4 +95,9 @@ class Tx(Reader, Protocol):
 
         SQLite has one writer and needs nothing. On PostgreSQL they are advisory locks, taken in order.
         """
+        ...
+
+    async def locked_rows(self, statement: Statement, keys: Iterable[int], *args: Any) -> list[Row]:
+        """`lock` and `rows` in one: of a function that takes the keys and whether it may wait for them
+        before its own arguments, and gives no row when one was taken elsewhere."""
         ...

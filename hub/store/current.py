@@ -16,6 +16,7 @@ from hub.store.names import name_key, type_number
 from hub.store.parameters import R4, Parameters
 from hub.store.posted import as_of
 from hub.store.statements import statement
+from hub.store.subscriptions import SUBSCRIPTIONS
 from hub.store.tables import head, resource, search_generation, version
 
 if TYPE_CHECKING:
@@ -53,16 +54,9 @@ _LAST = statement(
     )
 )
 _LOOK = statement(
-    select(head),
-    postgres="""
-SELECT h.pid, h.version, h.sequence, h.updated, h.deleted, h.owner, h.event_time, h.content, r.keys,
-       nextval('version_sequence_seq'), CASE WHEN h.pid IS NULL THEN nextval('pid') END,
-       pg_current_xact_id()::text::bigint, (SELECT search_generation_seen())
-FROM unnest($1::smallint[], $2::text[]) WITH ORDINALITY AS u(type, id, place)
-LEFT JOIN head h ON h.type = u.type AND h.id = u.id
-LEFT JOIN resource r ON r.pid = h.pid
-ORDER BY u.place""",
+    select(head), postgres="SELECT * FROM look($1::bigint[], $2::boolean, $3::smallint[], $4::text[])"
 )
+"""Locks, then looks by a snapshot of its own (migration 0007)."""
 
 
 Wanted = tuple[str, str, bytes]
@@ -75,12 +69,11 @@ async def look(tx: Tx, drafts: Sequence[Draft]) -> list[Current]:
     if not tx.postgres:
         return await _look_sqlite(tx, wanted)
     spared = {one for one in wanted if _same(tx.memory.get(one[:2]), one[2])}
-    await _lock(tx, [one for one, name in zip(drafts, wanted, strict=True) if name not in spared])
-    found = await _look_postgres(tx, wanted)
+    keys = _keys([one for one, name in zip(drafts, wanted, strict=True) if name not in spared])
+    found = await _look_postgres(tx, wanted, keys)
     changed = [i for i, name in enumerate(wanted) if name in spared and not _same(found[i].head, name[2])]
     if changed:
-        await _lock(tx, [drafts[i] for i in changed])
-        again = await _look_postgres(tx, [wanted[i] for i in changed])
+        again = await _look_postgres(tx, [wanted[i] for i in changed], _keys([drafts[i] for i in changed]))
         for i, current in zip(changed, again, strict=True):
             found[i] = current
     return found
@@ -91,21 +84,20 @@ async def look_locked(tx: Tx, type_name: str, id: str) -> Current:
     wanted = [(type_name, id, b"")]
     if not tx.postgres:
         return (await _look_sqlite(tx, wanted))[0]
-    await tx.lock([name_key(type_name, id)])
-    return (await _look_postgres(tx, wanted))[0]
+    return (await _look_postgres(tx, wanted, {name_key(type_name, id)}))[0]
 
 
 def _same(known: Head | None, content: bytes) -> bool:
     return known is not None and not known.deleted and known.content == content
 
 
-async def _lock(tx: Tx, drafts: Sequence[Draft]) -> None:
-    """Hold the names and every identifier of these drafts, so that conditional writers see each other."""
+def _keys(drafts: Sequence[Draft]) -> set[int]:
+    """The names and every identifier of these drafts, held so that conditional writers see each other."""
     keys: set[int] = set()
     for one in drafts:
         keys.add(name_key(one.type, one.id))
         keys |= identifier_keys(one.body)
-    await tx.lock(keys)
+    return keys
 
 
 async def _look_sqlite(tx: Tx, wanted: Sequence[Wanted]) -> list[Current]:
@@ -136,10 +128,13 @@ async def _look_sqlite(tx: Tx, wanted: Sequence[Wanted]) -> list[Current]:
     return found
 
 
-async def _look_postgres(tx: Tx, wanted: Sequence[Wanted]) -> list[Current]:
+async def _look_postgres(tx: Tx, wanted: Sequence[Wanted], keys: set[int]) -> list[Current]:
+    if not wanted:
+        return []
     types = [type_number(type_name) for type_name, _, _ in wanted]
-    rows = await tx.rows(_LOOK, types, [id for _, id, _ in wanted])
-    indexed = await as_of(tx, rows[0][12]) if rows else tx.known
+    rows = await tx.locked_rows(_LOOK, keys, types, [id for _, id, _ in wanted])
+    indexed = await as_of(tx, rows[0][12])
+    tx.until_commit[SUBSCRIPTIONS] = rows[0][13]
     found = []
     for (type_name, id, _), row in zip(wanted, rows, strict=True):
         known = _head(row) if row[0] is not None else None

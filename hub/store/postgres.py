@@ -63,6 +63,18 @@ class _Connection(asyncpg.Connection):
         return ""
 
 
+class _Shared:
+    """What the units of one transaction share: the locks they hold, rows to be written at its end, and what
+    they have read under a lock."""
+
+    __slots__ = ("held", "known", "later")
+
+    def __init__(self) -> None:
+        self.held: set[int] = set()
+        self.later: dict[Statement, list[Sequence[Any]]] = {}
+        self.known: dict[str, int] = {}
+
+
 class PostgresTx:
     """The transaction of one unit; see `hub.store.backend.Tx`."""
 
@@ -74,15 +86,15 @@ class PostgresTx:
         "changed",
         "held",
         "known",
+        "later",
         "memory",
         "now",
         "terms",
+        "until_commit",
         "zone",
     )
 
-    def __init__(
-        self, store: Store, connection: asyncpg.Connection[Any], held: set[int] | None = None
-    ) -> None:
+    def __init__(self, store: Store, connection: asyncpg.Connection[Any], shared: _Shared) -> None:
         self._connection = connection
         self._wrote = False
         self.zone = store.zone
@@ -92,7 +104,9 @@ class PostgresTx:
         self.terms = store.terms
         self.memory = store.memory
         self.now = store.now()
-        self.held: set[int] = set() if held is None else held
+        self.held = shared.held
+        self.later = shared.later
+        self.until_commit = shared.known
 
     async def rows(self, statement: Statement, *args: Any) -> list[Row]:
         return [tuple(row) for row in await self._connection.fetch(statement.postgres, *args)]
@@ -108,6 +122,9 @@ class PostgresTx:
             self._wrote = True
             await self._connection.executemany(statement.postgres, rows)
 
+    async def append(self, statement: Statement, rows: Sequence[Sequence[Any]]) -> None:
+        self.later.setdefault(statement, []).extend(rows)
+
     async def insert(self, statement: Statement, *args: Any) -> int:
         self._wrote = True
         return cast(int, await self._connection.fetchval(statement.postgres, *args))
@@ -121,6 +138,14 @@ class PostgresTx:
         elif not await self._connection.fetchval(_TRY, new):
             raise _Contended(self.held.union(new))
         self.held.update(new)
+
+    async def locked_rows(self, statement: Statement, keys: Iterable[int], *args: Any) -> list[Row]:
+        new = sorted(set(keys) - self.held)
+        found = await self.rows(statement, new, not self.held and not self._wrote, *args)
+        if not found:
+            raise _Contended(self.held.union(new))
+        self.held.update(new)
+        return found
 
 
 class _Unit:
@@ -235,14 +260,14 @@ class PostgresStore(Store):
 
     async def _together(self, connection: Any, batch: list[_Unit]) -> bool:
         """The whole batch in one transaction; False when any of it failed and nothing is stored."""
-        held: set[int] = set()
+        shared = _Shared()
         await connection.execute("BEGIN")
         try:
             results = []
             for unit in batch:
-                results.append(await unit.work(PostgresTx(self, connection, held)))
-                held.add(_NO_WAITING)
-            await connection.execute("COMMIT")
+                results.append(await unit.work(PostgresTx(self, connection, shared)))
+                shared.held.add(_NO_WAITING)
+            await _commit(connection, shared)
         except Exception as error:
             await _rollback(connection, error)
             return False
@@ -260,10 +285,11 @@ class PostgresStore(Store):
                 await asyncio.sleep(random.uniform(0.001, 0.01 * attempt))
             await connection.execute("BEGIN")
             try:
-                tx = PostgresTx(self, connection)
+                shared = _Shared()
+                tx = PostgresTx(self, connection, shared)
                 await tx.lock(first)
                 result = await unit.work(tx)
-                await connection.execute("COMMIT")
+                await _commit(connection, shared)
             except _Contended as contended:
                 first |= contended.keys - {_NO_WAITING}
                 await _rollback(connection, contended)
@@ -281,6 +307,13 @@ class PostgresStore(Store):
         conflict = Conflict("Others kept changing the same resources; try again")
         conflict.__cause__ = last
         unit.fail(conflict)
+
+
+async def _commit(connection: Any, shared: _Shared) -> None:
+    """Write what was left for the end, and commit."""
+    for statement, rows in shared.later.items():
+        await connection.executemany(statement.postgres, rows)
+    await connection.execute("COMMIT")
 
 
 async def _rollback(connection: Any, error: Exception) -> None:

@@ -92,6 +92,7 @@ class SqliteTx:
         "memory",
         "now",
         "terms",
+        "until_commit",
         "zone",
     )
 
@@ -105,6 +106,7 @@ class SqliteTx:
         self.terms = store.terms
         self.now = now
         self.memory = memory
+        self.until_commit: dict[str, int] = {}
 
     async def rows(self, statement: Statement, *args: Any) -> list[Row]:
         return self._execute(statement.sqlite, args).fetchall()
@@ -116,11 +118,16 @@ class SqliteTx:
         if rows:
             self._execute_many(statement.sqlite, rows)
 
+    append = run_many
+
     async def insert(self, statement: Statement, *args: Any) -> int:
         return cast(int, self._execute(statement.sqlite, args).fetchall()[0][0])
 
     async def lock(self, keys: Iterable[int]) -> None:
         return None
+
+    async def locked_rows(self, statement: Statement, keys: Iterable[int], *args: Any) -> list[Row]:
+        return await self.rows(statement, *args)
 
 
 class _Unit:

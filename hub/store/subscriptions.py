@@ -14,6 +14,8 @@ from hub.store.backend import Reader, Tx
 from hub.store.flow import subscription, subscription_generation
 from hub.store.statements import insert_into, statement
 
+SUBSCRIPTIONS = "subscriptions"
+"""The generation under `Tx.until_commit`: a lock goes with it, so it is read once."""
 _EVERY_WRITER = 2**63 - 1
 """The advisory lock of the generation; the highest key, so that it is taken after all others."""
 
@@ -67,6 +69,9 @@ async def generation(tx: Tx) -> int:
     On PostgreSQL the transaction holds a shared lock from here to its commit, and `change` an exclusive one.
     So whoever writes a resource either sees a new Subscription, or commits before it becomes active.
     """
+    seen = tx.until_commit.get(SUBSCRIPTIONS)
+    if seen is not None:
+        return seen
     rows = await tx.rows(_GENERATION)
     return (rows[0][0] or 0) if rows else 0
 
@@ -75,6 +80,7 @@ async def change(tx: Tx) -> None:
     """Give them a new generation. It is random: what a unit that is undone saw is never taken for true."""
     await tx.lock([_EVERY_WRITER])
     await tx.run(_CHANGE, secrets.randbits(62) + 1)
+    tx.until_commit.pop(SUBSCRIPTIONS, None)
 
 
 async def load(reader: Reader, which: str) -> Row | None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from asyncpg import Record
     from sqlalchemy import Connection
 
-LATEST = "0006"
+LATEST = "0007"
 _ASK = "SELECT version_num FROM alembic_version"
 _LOCK = 0x53414E5949
 """The advisory lock under which one hub at a time changes a PostgreSQL schema."""
