@@ -69,7 +69,7 @@ def is_content(ask: Ask, declared: str, content: bytes) -> bool:
     if media in formats.JSON:
         try:
             return bool(_typed.decode(content).resource_type != "Binary")
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return media not in ("application/fhir+json", "json")
     if media in formats.XML:
         found = _ROOT.search(content)

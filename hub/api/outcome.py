@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from hub.errors import HubError, InvalidResource, Issue, NotSupported, status_of
+from hub.r4.primitives import UNSAFE
 
 
 class NotAcceptable(NotSupported):
@@ -91,8 +92,13 @@ def _issue(issue: Issue) -> dict[str, Any]:
     rendered: dict[str, Any] = {
         "severity": issue.severity,
         "code": issue.code,
-        "diagnostics": issue.diagnostics or issue.code,
+        "diagnostics": _sound(issue.diagnostics or issue.code),
     }
     if issue.expression:
-        rendered["expression"] = [issue.expression]
+        rendered["expression"] = [_sound(issue.expression)]
     return rendered
+
+
+def _sound(text: str) -> str:
+    """A FHIR string: names that a client sent may hold characters that no string may."""
+    return UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from datetime import tzinfo
+from datetime import UTC, tzinfo
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from hub import r4
 from hub.store.backend import Reader
 from hub.store.keys import Packed, packed, united
+from hub.store.posted import FIRST_NUMBER
 
 if TYPE_CHECKING:
     from hub.fhirpath import Expression
@@ -41,6 +42,21 @@ def posted_rows(body: bytes, posted: tuple[r4.SearchParameter, ...], reader: Rea
         found = r4.loose_keys(parameter, values, zone=reader.zone, base_url=reader.base_url)
         rows = united(rows, packed(found))
     return rows
+
+
+def values(parameter: r4.SearchParameter, body: bytes, zone: tzinfo = UTC) -> list[Any]:
+    """What a parameter finds in a body: where a posted expression fails it is nothing, as in the index."""
+    from hub import fhirpath  # loaded when the body is first asked
+
+    tree = r4.tree(body)
+    if parameter.number < FIRST_NUMBER:
+        found: list[Any] = fhirpath.compile(parameter.expression)(tree, environment(tree, zone))
+        return found
+    try:
+        found = expression_of(parameter.expression)(tree, environment(tree, zone))
+    except fhirpath.EvaluationError:
+        return []
+    return found
 
 
 @lru_cache(1024)

@@ -14,6 +14,7 @@ from typing import Any
 from hub import r4
 from hub.errors import Issue, NotSupported
 from hub.r4 import MIN_MICROS
+from hub.store import extracting
 from hub.store.backend import Reader, Row
 from hub.store.candidates import Found, Plan, candidates, filled, scanned
 from hub.store.conditions import Equal
@@ -345,9 +346,7 @@ async def _placed(
 
 def sort_texts(parameter: r4.SearchParameter, body: bytes) -> Iterator[str]:
     """The values of a token or a reference as text: a code before its display, a reference as written."""
-    from hub import fhirpath  # loaded when something is first sorted so
-
-    for node in fhirpath.compile(parameter.expression)(r4.tree(body)):
+    for node in extracting.values(parameter, body):
         yield from _texts(node)
 
 

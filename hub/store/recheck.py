@@ -10,6 +10,7 @@ from typing import Any
 
 from hub import r4
 from hub.r4.hashes import folded
+from hub.store import extracting
 from hub.store.escapes import split, unescape
 from hub.store.query import Asked
 from hub.store.values import parts_of_token
@@ -39,6 +40,8 @@ def certain(asked: Asked, body: bytes) -> bool:
     and composites with a string. True for everything else.
     """
     kind, modifier = asked.parameter.type, asked.modifier
+    if not asked.parameter.expression:  # _text, _content: their rows are made of the whole text
+        return True
     if kind == "string" and modifier in _STRINGS and not asked.parameter.sounds:
         holds = _STRINGS[modifier]
         wanted = [unescape(value) for value in asked.values]
@@ -60,10 +63,7 @@ def certain(asked: Asked, body: bytes) -> bool:
 
 def values(asked: Asked, body: bytes) -> list[Any]:
     """What the parameter's expression finds in a body."""
-    from hub import fhirpath  # loaded when a recheck is first needed
-
-    found: list[Any] = fhirpath.compile(asked.parameter.expression)(r4.tree(body))
-    return found
+    return extracting.values(asked.parameter, body)
 
 
 _STRINGS: dict[str, Callable[[str, str], bool]] = {
