@@ -166,6 +166,7 @@ class Offered(msgspec.Struct, frozen=True, kw_only=True):
     on        the levels it can be asked at
     types     the resource types it belongs to; empty: every type
     reads     it changes nothing, so that GET may ask it
+    instantiates  the CapabilityStatement of a guide that a server with this operation follows
     """
 
     name: str
@@ -175,3 +176,4 @@ class Offered(msgspec.Struct, frozen=True, kw_only=True):
     types: frozenset[str] = frozenset()
     reads: bool = True
     description: str = ""
+    instantiates: str = ""

@@ -126,6 +126,7 @@ def _capability(api: Api, *, normative: bool) -> dict[str, Any]:
     return _common(
         api,
         "CapabilityStatement",
+        instantiates=sorted({one.instantiates for one in operations.OFFERED if one.instantiates}),
         fhirVersion="4.0.1",
         format=_formats(),
         patchFormat=_patch_formats(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -75,7 +75,8 @@ class Job:
         self._opened = True
 
     async def _write(self, type_name: str, some: Sequence[Then]) -> None:
-        for part in _slices(some):
+        likely = self._selection.likely(some)
+        async for part in asof.parts(self._store, likely, count=SLICE, size=SLICE_BYTES):
             taken = await self._selection.taken(part)
             gone = [_deletion(type_name, one) for one in taken if one.deleted]
             lines = [self._line(one.found.body) for one in taken if not one.deleted]
@@ -90,19 +91,6 @@ class Job:
         if self.asked.elements:
             body = self._shape(body, self.asked.elements)
         return msgspec.json.format(body, indent=-1) if b"\n" in body or b"\r" in body else body
-
-
-def _slices(some: Sequence[Then]) -> Iterator[list[Then]]:
-    part: list[Then] = []
-    size = 0
-    for one in some:
-        if part and (len(part) == SLICE or size + one.size > SLICE_BYTES):
-            yield part
-            part, size = [], 0
-        part.append(one)
-        size += one.size
-    if part:
-        yield part
 
 
 def _deletion(type_name: str, one: Then) -> bytes:

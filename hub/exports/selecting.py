@@ -29,19 +29,20 @@ class Selection:
     def __init__(self, store: Store, row: Row, asked: Asked) -> None:
         self._store, self._row, self._asked = store, row, asked
         self._patients: frozenset[str] | None = frozenset(asked.patients) or None
+        self._keys: frozenset[int] = frozenset()
         self._type = ""
         self._params: frozenset[int] = frozenset()
         self._searches: list[list[Condition]] = []
 
     async def open(self) -> None:
         """Learn whose data is asked for."""
-        if self._asked.level != "Group":
-            return
-        found = await members.patients_of(
-            self._store, self._asked.group, moment=self._row.moment, sequence=self._row.sequence
-        )
-        chosen = found or frozenset()
-        self._patients = chosen & self._patients if self._patients is not None else chosen
+        if self._asked.level == "Group":
+            found = await members.patients_of(
+                self._store, self._asked.group, moment=self._row.moment, sequence=self._row.sequence
+            )
+            chosen = found or frozenset()
+            self._patients = chosen & self._patients if self._patients is not None else chosen
+        self._keys = frozenset(r4.hash_reference(f"Patient/{id}") for id in self._patients or ())
 
     async def of(self, type_name: str) -> None:
         """Go on with this type."""
@@ -61,17 +62,29 @@ class Selection:
         query = parse_query(type_name, criteria, known=self._store.known)
         return await conditions_of(self._store, query, search_found)
 
-    async def taken(self, some: Sequence[Then]) -> list[Then]:
-        """Those of the current type to export, their bodies fetched."""
+    def likely(self, some: Sequence[Then]) -> list[Then]:
+        """Those of the current type that may be taken, judged without their bodies."""
         since = self._asked.since
         kept = [one for one in some if one.updated >= since and (since or not one.deleted)]
-        found = [one.found for one in kept]
+        return [one for one in kept if not one.found.keys or self._may_belong(one.found)]
+
+    def _may_belong(self, one: Found) -> bool:
+        if self._patients is None:
+            return True
+        if self._type == "Patient":
+            return one.id in self._patients
+        equal = looked_at(one.keys).equal
+        return any(param in self._params and key in self._keys for param, key in equal)
+
+    async def taken(self, some: Sequence[Then]) -> list[Then]:
+        """Those to export, their bodies fetched."""
+        found = [one.found for one in some]
         await filled(self._store, found)
         if self._asked.level == "system" and not self._asked.filters.get(self._type):
-            return kept
+            return list(some)
         asof.keyed(found, self._type, self._store.known, self._store)
         good = await self._chosen([one for one in found if self._belongs(one)])
-        return [one for one in kept if one.found.pid in good]
+        return [one for one in some if one.found.pid in good]
 
     def _belongs(self, one: Found) -> bool:
         """Whether it is in the compartment of one of the patients."""

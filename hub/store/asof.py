@@ -6,7 +6,8 @@ belongs to one moment however long the reading takes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from functools import lru_cache
 
 import msgspec
 from sqlalchemy import bindparam, func, select
@@ -14,32 +15,28 @@ from sqlalchemy import bindparam, func, select
 from hub import r4
 from hub.store.backend import Reader
 from hub.store.candidates import Found
+from hub.store.drivers import padded
 from hub.store.extracting import extracted
 from hub.store.keys import pack
 from hub.store.names import CHANGE_NUMBER, type_number
 from hub.store.parameters import Parameters
-from hub.store.statements import statement
+from hub.store.statements import Statement, statement
 from hub.store.tables import head, history, resource, version
 
 _DELETED = CHANGE_NUMBER["deleted"]
 
 _PAGE = statement(
     select(
-        head.c.id, head.c.pid, head.c.sequence, head.c.updated, head.c.deleted, resource.c["keys"],
-        func.length(version.c.body),
+        head.c.id, head.c.pid, head.c.sequence, head.c.updated, head.c.deleted, resource.c["keys"]
     )
-    .select_from(
-        head.join(version, version.c.sequence == head.c.sequence).outerjoin(
-            resource, resource.c.pid == head.c.pid
-        )
-    )
+    .select_from(head.outerjoin(resource, resource.c.pid == head.c.pid))
     .where(head.c.type == bindparam("type"), head.c.id > bindparam("after"))
     .order_by(head.c.id)
     .limit(bindparam("count")),
     ["type", "after", "count"],
 )  # fmt: skip
 _THEN = statement(
-    select(version.c.sequence, version.c.updated, version.c.change, func.length(version.c.body))
+    select(version.c.sequence, version.c.updated, version.c.change)
     .select_from(history.join(version, version.c.sequence == history.c.sequence))
     .where(
         history.c.pid == bindparam("pid"),
@@ -55,15 +52,14 @@ _NO_CHANGE = -1
 
 
 class Then(msgspec.Struct):
-    """A resource as it was; what it was before, where it was `deleted`. `size` is its body's as it lies.
+    """A resource as it was (where it was `deleted`, as it was before) and when it became so.
 
     The keys of `found` are empty where they are not those of now; `keyed` makes them of the body.
     """
 
     found: Found
-    size: int
+    updated: int
     deleted: bool = False
-    updated: int = 0
 
 
 async def page(
@@ -73,22 +69,43 @@ async def page(
     and the last name (empty: there are no more). Bodies are not fetched."""
     rows = await reader.rows(_PAGE, type_number(type_name), after, count)
     found: list[Then] = []
-    for id, pid, at, updated, deleted, keys, size in rows:
+    for id, pid, at, updated, deleted, keys in rows:
         change: int | None = _DELETED if deleted else _NO_CHANGE
         if at > sequence:
             then = await reader.rows(_THEN, pid, sequence, _NO_CHANGE)
-            at, updated, change, size = then[0] if then else (0, 0, None, 0)
+            at, updated, change = then[0] if then else (0, 0, None)
             keys = b""
-        if change is None:
-            continue
         if change == _DELETED:
             before = await reader.rows(_THEN, pid, at, _DELETED)
             if before:
-                last = Found((), pid, id, b"", before[0][1], before[0][0])
-                found.append(Then(last, before[0][3], deleted=True, updated=updated))
-            continue
-        found.append(Then(Found((), pid, id, bytes(keys), updated, at), size, updated=updated))
+                found.append(Then(Found((), pid, id, b"", before[0][1], before[0][0]), updated, True))
+        elif change is not None:
+            found.append(Then(Found((), pid, id, bytes(keys), updated, at), updated))
     return found, rows[-1][0] if len(rows) == count else ""
+
+
+@lru_cache(16)
+def _lengths(count: int) -> Statement:
+    names = [f"s{number}" for number in range(count)]
+    wanted = version.c.sequence.in_([bindparam(name) for name in names])
+    return statement(select(version.c.sequence, func.length(version.c.body)).where(wanted), names)
+
+
+async def parts(reader: Reader, some: Sequence[Then], *, count: int, size: int) -> AsyncIterator[list[Then]]:
+    """At most `count` at a time, whose bodies have `size` bytes together as they lie (or one longer one)."""
+    for start in range(0, len(some), count):
+        these = some[start : start + count]
+        sequences = padded([one.found.sequence for one in these])
+        lengths: dict[int, int] = dict(await reader.rows(_lengths(len(sequences)), *sequences))
+        part: list[Then] = []
+        room = size
+        for one in these:
+            room -= lengths[one.found.sequence]
+            if part and room < 0:
+                yield part
+                part, room = [], size - lengths[one.found.sequence]
+            part.append(one)
+        yield part
 
 
 def keyed(found: Sequence[Found], type_name: str, known: Parameters, reader: Reader) -> None:

@@ -206,6 +206,7 @@ def _required(text: str) -> HubError:
 
 _ABOUT = "Begins in the background, needs `Prefer: respond-async`: [Bulk exports](bulk-export.md)."
 _BASE = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition"
+_GUIDE = "http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"
 
 EXPORT = Offered(
     name="export",
@@ -213,6 +214,7 @@ EXPORT = Offered(
     run=export,
     on=frozenset({"system"}),
     description=f"Every resource, as NDJSON files. {_ABOUT}",
+    instantiates=_GUIDE,
 )
 PATIENT_EXPORT = Offered(
     name="export",
@@ -221,6 +223,7 @@ PATIENT_EXPORT = Offered(
     on=frozenset({"type"}),
     types=frozenset({"Patient"}),
     description=f"The Patient compartments of all patients, as NDJSON files. {_ABOUT}",
+    instantiates=_GUIDE,
 )
 GROUP_EXPORT = Offered(
     name="export",
@@ -229,4 +232,5 @@ GROUP_EXPORT = Offered(
     on=frozenset({"instance"}),
     types=frozenset({"Group"}),
     description=f"The Patient compartments of the members of a Group, as NDJSON files. {_ABOUT}",
+    instantiates=_GUIDE,
 )

@@ -436,7 +436,9 @@ async def test_kick_off_and_download_leave_audit_rows(client: httpx.AsyncClient,
 
 
 async def test_the_capability_statement_names_the_three_exports(client: httpx.AsyncClient) -> None:
-    rest = (await client.get("/fhir/metadata")).json()["rest"][0]
+    told = (await client.get("/fhir/metadata")).json()
+    assert told["instantiates"] == ["http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"]
+    rest = told["rest"][0]
     base = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition"
     assert f"{base}/export" in [one["definition"] for one in rest["operation"]]
     named = {
