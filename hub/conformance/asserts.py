@@ -37,15 +37,23 @@ Assert = Mapping[str, Any]
 
 def check(wanted: Assert, session: Session) -> str:
     """What an assert finds: "" if it holds, else why not. Raises HubError where it cannot be judged."""
+    wanted = _both_sides(wanted)
     named = [name for name in CHECKS if name in wanted]
-    if "compareToSourceId" in wanted and not {"expression", "path", "headerField"} & wanted.keys():
-        named.append("compareToSourceId")
     if len(named) != 1:
         what = ", ".join(named) or "none"
         raise Misconfigured(f"an assert makes exactly one check, this one makes: {what}")
-    if named[0] == "compareToSourceId":
-        raise Misconfigured("compareToSourceId needs an expression, a path or a headerField to compare")
     return CHECKS[named[0]](wanted, session)
+
+
+def _both_sides(wanted: Assert) -> Assert:
+    """What is asked of the other source alone is asked of the response too."""
+    if "compareToSourceId" not in wanted or {"expression", "path", "headerField"} & wanted.keys():
+        return wanted
+    if "compareToSourceExpression" in wanted:
+        return {**wanted, "expression": wanted["compareToSourceExpression"]}
+    if "compareToSourcePath" in wanted:
+        return {**wanted, "path": wanted["compareToSourcePath"]}
+    raise Misconfigured("compareToSourceId needs an expression, a path or a headerField to compare")
 
 
 def _response(wanted: Assert, session: Session) -> str:

@@ -44,7 +44,7 @@ class Script:
             )
         for file in self._files(reference):
             if file.is_file():
-                return read_resource(file)
+                return read_tree(file)
         raise Misconfigured(f"the fixture {reference}: no such file beside the script")
 
     def _files(self, reference: str) -> Iterator[Path]:
@@ -97,14 +97,25 @@ def _folders(file: Path) -> tuple[Path, ...]:
 
 def read_resource(file: Path) -> dict[str, Any]:
     """A resource of a file, as a plain tree that is valid R4. Raises Misconfigured that names the file."""
+    tree = read_tree(file)
     try:
-        if file.stat().st_size > MAX_FILE_BYTES:
-            raise Misconfigured(f"{file}: expected at most {MAX_FILE_BYTES} bytes")
-        body = file.read_bytes()
-        r4.decode(body)
-        return r4.tree(body)
-    except OSError as error:
-        raise Misconfigured(f"{file}: cannot be read: {error.strerror}") from None
+        r4.decode(r4.untree(tree))
     except InvalidResource as error:
         where = error.issues[0].expression
         raise Misconfigured(f"{file}: expected a valid R4 resource: {where}: {error}") from None
+    return tree
+
+
+def read_tree(file: Path) -> dict[str, Any]:
+    """A resource of a file, which may be invalid: that is what some fixtures are for. Raises Misconfigured."""
+    try:
+        if file.stat().st_size > MAX_FILE_BYTES:
+            raise Misconfigured(f"{file}: expected at most {MAX_FILE_BYTES} bytes")
+        tree = r4.tree(file.read_bytes())
+    except OSError as error:
+        raise Misconfigured(f"{file}: cannot be read: {error.strerror}") from None
+    except InvalidResource:
+        raise Misconfigured(f"{file}: expected a resource in JSON") from None
+    if not r4.is_type(str(tree.get("resourceType"))):
+        raise Misconfigured(f"{file}: expected a resource with a resourceType of R4")
+    return tree
