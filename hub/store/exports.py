@@ -44,12 +44,13 @@ _ID = export.c.id == bindparam("which")
 _OURS = and_(_ID, export.c.owner == bindparam("mine"), export.c.fence == bindparam("held"))
 _OPEN = export.c.state.in_([WAITING, RUNNING])
 _LAST = statement(select(func.coalesce(func.max(version.c.sequence), 0)))
-_OLDEST = """
-SELECT (extract(epoch FROM min(xact_start)) * 1000000)::bigint FROM pg_stat_activity
-WHERE datname = current_database() AND pid <> pg_backend_pid()
-"""
-_STARTED = statement(select(version.c.sequence), postgres=_OLDEST)
-"""Only on PostgreSQL, where others may be about to commit what they stored earlier."""
+_AGE = statement(
+    select(version.c.sequence),
+    postgres="SELECT (extract(epoch FROM max(clock_timestamp() - xact_start)) * 1000000)::bigint "
+    "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
+    "AND backend_type = 'client backend'",
+)
+"""Microseconds since the oldest open transaction of others began; only on PostgreSQL."""
 _ADD = insert_into(export)
 _LOAD = statement(select(*_ALL).where(_ID), ["which"])
 _NEXT = select(*_ALL).where(_OPEN, export.c.until <= bindparam("now")).order_by(export.c.created, export.c.id)
@@ -102,8 +103,7 @@ async def add(tx: Tx, row: Row) -> Row:
     """
     moment = tx.now
     if tx.postgres:
-        started = (await tx.rows(_STARTED))[0][0]
-        moment = min(moment, started) if started is not None else moment
+        moment -= max((await tx.rows(_AGE))[0][0] or 0, 0)
     sequence = (await tx.rows(_LAST))[0][0]
     made = msgspec.structs.replace(row, moment=moment, sequence=sequence, created=tx.now)
     await tx.run(_ADD, *msgspec.structs.astuple(made))

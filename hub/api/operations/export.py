@@ -137,8 +137,8 @@ def _filters(
     """The searches by type; each is checked as one of that type."""
     found: dict[str, list[Criteria]] = {}
     for text in parameters.all("_typeFilter"):
-        for one in _SEARCHES.split(str(text)):
-            type_name, mark, query = unquote(one).partition("?") if "?" not in one else one.partition("?")
+        for one in _SEARCHES.split(_once(str(text))):
+            type_name, mark, query = one.partition("?")
             if not mark or type_name not in r4.TYPES:
                 raise wrong("_typeFilter", "expected searches such as Observation?status=final")
             if type_name not in types:
@@ -150,6 +150,11 @@ def _filters(
                 continue
             found.setdefault(type_name, []).append(_criteria(api, type_name, query))
     return found
+
+
+def _once(text: str) -> str:
+    """Some encode each search before they encode the parameter, others do not."""
+    return text if "?" in text else unquote(text)
 
 
 def _criteria(api: Api, type_name: str, query: str) -> Criteria:

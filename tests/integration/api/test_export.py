@@ -280,6 +280,7 @@ async def test_a_deletion_is_told_to_whom_the_deleted_resource_was(client: httpx
         (["Observation?status=preliminary", "Observation?value-quantity=3"], {"b2", "b3"}),
         (["Observation?status=preliminary,Observation?value-quantity=3"], {"b2", "b3"}),
         (["Observation?status=preliminary,final"], {"b1", "b2", "b3"}),
+        (["Observation%3Fstatus%3Dpreliminary,Observation%3Fvalue-quantity%3D3"], {"b2", "b3"}),
         (["Observation?subject.gender=male"], {"b3"}),
         (["Observation?code=http%3A%2F%2Floinc.org%7C8480-6&status:not=final"], {"b2"}),
         (["Observation?_lastUpdated=lt2020-01-01"], set()),
