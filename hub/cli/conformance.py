@@ -27,7 +27,7 @@ def run(target: str, suites: Sequence[str], folder: Path | None, *, as_json: boo
 
 
 async def _run(url: str, scripts: Sequence[Script]) -> list[Result]:
-    async with conformance.target(url) as server:
+    async with conformance.reach(url) as server:
         try:
             await server.check()
         except Unreachable as error:

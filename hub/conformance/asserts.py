@@ -276,7 +276,8 @@ def _navigation(wanted: Assert, session: Session) -> str:
     bundle = session.source(str(wanted.get("sourceId", "")))
     if bundle.get("resourceType") != "Bundle":
         return "expected a Bundle with navigation links, came another resource"
-    links = bundle.get("link", [])
+    given = bundle.get("link")
+    links = [one for one in given if isinstance(one, dict)] if isinstance(given, list) else []
     names = [str(one.get("relation")) for one in links]
     if "self" not in names:
         return "expected a link self in the Bundle, there is none"

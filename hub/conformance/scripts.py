@@ -107,7 +107,7 @@ def read_resource(file: Path) -> dict[str, Any]:
 
 
 def read_tree(file: Path) -> dict[str, Any]:
-    """A resource of a file, which may be invalid: that is what some fixtures are for. Raises Misconfigured."""
+    """A resource of a file, which may be invalid: some fixtures are there for that. Raises Misconfigured."""
     try:
         if file.stat().st_size > MAX_FILE_BYTES:
             raise Misconfigured(f"{file}: expected at most {MAX_FILE_BYTES} bytes")

@@ -149,7 +149,10 @@ class Session:
 
 def evaluate(expression: str, tree: dict[str, Any]) -> list[Any]:
     """The results of an expression over a resource, within bounds. Raises HubError."""
-    return fhirpath.compile(expression, budget=STEPS)(tree, {"resource": tree})
+    try:
+        return fhirpath.compile(expression, budget=STEPS)(tree, {"resource": tree})
+    except RecursionError:
+        raise HubError("the resource is nested too deeply") from None
 
 
 def from_path(path: str) -> str:

@@ -153,7 +153,7 @@ def _origin(url: str) -> tuple[str, str, int | None]:
 
 
 @asynccontextmanager
-async def target(base: str, transport: httpx.AsyncBaseTransport | None = None) -> AsyncIterator[Target]:
+async def reach(base: str, transport: httpx.AsyncBaseTransport | None = None) -> AsyncIterator[Target]:
     """A target by its base URL (`http://127.0.0.1:8080/fhir`). Redirects are not followed.
 
     Raises Misconfigured for what is no http(s) URL.

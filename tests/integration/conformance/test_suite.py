@@ -31,7 +31,7 @@ def told(result: Result) -> list[str]:
 
 
 async def test_the_hub_passes_every_script_over_a_socket(app: FastAPI, port: int) -> None:
-    async with listening(app, port) as url, conformance.target(url) as server:
+    async with listening(app, port) as url, conformance.reach(url) as server:
         results = [await conformance.run(script, server) for script in conformance.read()]
     assert [line for one in results for line in told(one)] == []
     assert {one.verdict for one in results} == {"pass"}
@@ -40,7 +40,7 @@ async def test_the_hub_passes_every_script_over_a_socket(app: FastAPI, port: int
 
 async def test_the_suite_passes_twice_and_leaves_nothing_behind(one_app: FastAPI) -> None:
     transport = httpx.ASGITransport(one_app, raise_app_exceptions=False)
-    async with conformance.target(BASE, transport) as server:
+    async with conformance.reach(BASE, transport) as server:
         for _ in range(2):
             results = [await conformance.run(script, server) for script in conformance.read()]
             assert {one.verdict for one in results} == {"pass"}
@@ -234,7 +234,7 @@ def test_every_script_has_a_negative_control() -> None:
 async def test_a_wrong_server_fails(
     script: str, wrong: str, test: str, spoil: Spoil, one_app: FastAPI
 ) -> None:
-    async with conformance.target(BASE, Spoiled(one_app, spoil)) as server:
+    async with conformance.reach(BASE, Spoiled(one_app, spoil)) as server:
         (one,) = conformance.read([script])
         result = await conformance.run(one, server)
     assert result.verdict == "fail"
