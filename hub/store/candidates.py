@@ -42,7 +42,7 @@ class Plan(msgspec.Struct):
     """How a search goes: what drives it, the other equalities (in SQL), and what is checked after.
 
     `number` is the driver's place among the conditions (-1: the whole type by id). `before`: only what
-    did not change since this place in commit order (0: whatever there is).
+    did not change since this place in commit order (0: whatever there is), nor is among `apart`.
     """
 
     type: str
@@ -50,6 +50,7 @@ class Plan(msgspec.Struct):
     number: int = -1
     exact: list[Asked] = []
     before: int = 0
+    apart: frozenset[int] = frozenset()
 
     @property
     def condition(self) -> Condition | None:
@@ -180,7 +181,7 @@ async def passed(reader: Reader, plan: Plan, found: Sequence[Found], number: int
     walks = walks_of(driver, plan.type)
     kept: list[tuple[Found, Packed]] = []
     for one, packed in zip(found, rows, strict=True):
-        if plan.before and one.sequence > plan.before:
+        if plan.before and (one.sequence > plan.before or one.pid in plan.apart):
             continue
         if number >= 0 and place(driver, walks, one.subject(packed)) != one.place:
             continue

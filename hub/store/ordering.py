@@ -183,7 +183,7 @@ async def _walked(
 ) -> list[Found]:
     """Along the index of the first order: those with a value, those without one to sort by, the rest."""
     lead = orders[0]
-    plan = Plan(plan.type, plan.conditions, -1, plan.exact, plan.before)
+    plan = Plan(plan.type, plan.conditions, -1, plan.exact, plan.before, plan.apart)
     started = after[0][0] if after is not None else _VALUE
     found: list[Found] = []
     for rank in (_VALUE, _VALUELESS, _ABSENT):
@@ -211,7 +211,7 @@ async def _dated(
     lead = orders[0]
     assert lead.parameter is not None and isinstance(plan.condition, Equal)
     fixed = (plan.condition.param, *plan.condition.keys)
-    whole = Plan(plan.type, plan.conditions, -1, plan.exact, plan.before)
+    whole = Plan(plan.type, plan.conditions, -1, plan.exact, plan.before, plan.apart)
     end = Bound(float(MIN_MICROS))
     open_ = (whole, Walk("range", (lead.parameter.number,), end, end))
     bare = (plan, Walk("equal", fixed, Bound(0), Bound(0), descending=True))

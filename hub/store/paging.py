@@ -2,7 +2,8 @@
 
 A cursor carries the place of the last match and how far the store had got when the search began. What changed
 since then stands where it stood at that moment, so that nothing which goes on matching is skipped or shown
-twice; what is new since may be missing.
+twice; what is new since may be missing. On PostgreSQL a transaction may take its places in commit order and end
+after others that took later ones: the cursor knows which had not ended, and theirs counts as changed since.
 """
 
 from __future__ import annotations
@@ -32,7 +33,15 @@ SLACK = 60_000_000
 """Microseconds by which the clocks of several hubs may differ."""
 _SHAPING = frozenset({"_count", "_total", "_summary", "_elements", "_include", "_revinclude", "_cursor"})
 
-_LAST = statement(select(version.c.sequence, version.c.updated).order_by(version.c.sequence.desc()).limit(1))
+UNSETTLED = 10_000
+"""On PostgreSQL, how many places back what was still being written may lie."""
+_LAST = statement(
+    select(version.c.sequence, version.c.updated).order_by(version.c.sequence.desc()).limit(1),
+    postgres="""
+SELECT sequence, updated, pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
+       ARRAY(SELECT one::text::bigint FROM pg_snapshot_xip(pg_current_snapshot()) one)
+FROM version ORDER BY sequence DESC LIMIT 1""",
+)
 _MOVED = statement(
     select(resource.c.pid, resource.c.id, resource.c["keys"], resource.c.updated, resource.c.sequence)
     .select_from(type_history)
@@ -49,6 +58,14 @@ _MOVED = statement(
     .limit(bindparam("limit")),
     ["type", "since", "sequence", "limit"],
 )
+_MOVED_UNSETTLED = statement(
+    select(version),
+    postgres=_MOVED.postgres.replace(
+        "type_history.sequence > $3::BIGINT",
+        "type_history.sequence > $3::BIGINT - $5::BIGINT AND (type_history.sequence > $3::BIGINT"
+        " OR version.xid >= $6::BIGINT OR version.xid = ANY($7::bigint[]))",
+    ),
+)
 _THEN = statement(
     select(version.c.sequence, version.c.updated, version.c.change, version.c.body)
     .select_from(history)
@@ -62,17 +79,26 @@ _THEN = statement(
     .limit(1),
     ["pid", "sequence"],
 )
+_THEN_SETTLED = statement(
+    select(version),
+    postgres=_THEN.postgres.replace(
+        " ORDER BY", " AND version.xid < $3::BIGINT AND version.xid <> ALL($4::bigint[]) ORDER BY"
+    ),
+)
 
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
     """`search` stands for the criteria; `driver` is the number of the condition that drives; `place` is
-    where the last match stood; `sequence` and `updated` (microseconds) say how far the store was then."""
+    where the last match stood. How far the store was at the first page: `sequence` and `updated`
+    (microseconds) of the last version, and on PostgreSQL the transactions that had not ended: from
+    `unsettled[0]` on, and the others in it."""
 
     search: bytes
     driver: int
     place: tuple[Any, ...]
     sequence: int = 0
     updated: int = 0
+    unsettled: tuple[int, ...] = ()
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -107,24 +133,39 @@ def tuples(value: Any) -> Any:
     return tuple(map(tuples, value)) if isinstance(value, list | tuple) else value
 
 
-async def now(reader: Reader) -> tuple[int, int]:
-    """How far the store has got: the last place in commit order, and its time."""
+Start = tuple[int, int, tuple[int, ...]]
+"""The last three members of a Cursor."""
+
+
+async def now(reader: Reader) -> Start:
+    """How far the store has got."""
     rows = await reader.rows(_LAST)
-    return (rows[0][0], rows[0][1]) if rows else (0, 0)
+    if not rows:
+        return 0, 0, ()
+    sequence, updated, *open_ = rows[0]
+    return sequence, updated, (open_[0], *open_[1]) if open_ else ()
 
 
 async def moved(
     reader: Reader, plan: Plan, cursor: Cursor, known: Parameters
 ) -> list[tuple[Found, Row]] | None:
     """What changed since the start, matched then and matches now: as it is, and as it stood then (a Found
-    whose body is the old one). None when too much changed."""
-    since = cursor.updated - SLACK
-    rows = await reader.rows(_MOVED, type_number(plan.type), since, cursor.sequence, MAX_MOVED + 1)
+    whose body is the old one). None when too much changed. The plan passes over all that changed."""
+    first = (type_number(plan.type), cursor.updated - SLACK, cursor.sequence, MAX_MOVED + 1)
+    horizon, *running = cursor.unsettled or (0,)
+    if cursor.unsettled:
+        rows = await reader.rows(_MOVED_UNSETTLED, *first, UNSETTLED, horizon, running)
+    else:
+        rows = await reader.rows(_MOVED, *first)
     if len(rows) > MAX_MOVED:
         return None
+    plan.apart = frozenset(row[0] for row in rows)
     found: list[tuple[Found, Row]] = []
     for row in rows:
-        then = await reader.rows(_THEN, row[0], cursor.sequence)
+        if cursor.unsettled:
+            then = await reader.rows(_THEN_SETTLED, row[0], cursor.sequence, horizon, running)
+        else:
+            then = await reader.rows(_THEN, row[0], cursor.sequence)
         if then and then[0][2] != CHANGE_NUMBER["deleted"]:
             found.append((Found((), *row), then[0]))
     return await _matching(reader, plan, found, known)

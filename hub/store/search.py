@@ -15,7 +15,7 @@ from hub.errors import Issue
 from hub.store import contained, counting, ordering, paging
 from hub.store.backend import Reader, Tx
 from hub.store.candidates import Found, Plan, candidates, filled
-from hub.store.conditions import Batched, Checked, Condition
+from hub.store.conditions import Batched, Checked, Condition, Equal, Ids
 from hub.store.criteria import conditions_of
 from hub.store.including import Node, included
 from hub.store.locking import lock_keys
@@ -191,6 +191,7 @@ async def _page(
         changed = await paging.moved(reader, plan, cursor, query.known)
         plan.before = cursor.sequence if changed is not None else 0
     after = cursor.place if cursor is not None else None
+    start = await _start(reader, query, plan, cursor)
     if query.sort:
         found = await ordering.page(reader, plan, query.sort, after, want)
     else:
@@ -206,8 +207,21 @@ async def _page(
     await filled(reader, found)
     if not more:
         return found, None
-    start = (cursor.sequence, cursor.updated) if cursor is not None else await paging.now(reader)
+    start = start or await paging.now(reader)
     return found, paging.written(Cursor(paging.identity(query), plan.number, found[-1].place, *start))
+
+
+async def _start(reader: Reader, query: Query, plan: Plan, cursor: Cursor | None) -> paging.Start | None:
+    """How far the store was when the search began; None where that is only asked for if there is a next page.
+
+    Elsewhere others commit while a page is read, so it is asked first, except for an equality: most find
+    one resource, and its place seldom changes.
+    """
+    if cursor is not None:
+        return cursor.sequence, cursor.updated, cursor.unsettled
+    if reader.postgres and (query.sort or not isinstance(plan.condition, Equal | Ids)):
+        return await paging.now(reader)
+    return None
 
 
 def _merged(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from hub.errors import NotSupported
-from hub.store import Store
+from hub.store import Store, Tx, open_store
+from hub.store.resources import put_all
 from tests.integration.store.results import asked, deleted, stored
+from tests.integration.store.samples import any_draft
 
 COUNT = 24
 
@@ -144,3 +147,49 @@ async def test_the_total_counts_every_match_once(store: Store, search: str, tota
     assert (await asked(store, f"{search}{mark}_total=none")).total is None
     only = await asked(store, f"{search}{mark}_count=0")
     assert (only.entries, only.total, only.next) == ([], total, None)
+
+
+@pytest.mark.parametrize(
+    ("search", "birthdate"),
+    [
+        ("Patient?_sort=birthdate&_count=3", "1999-01-01"),
+        ("Patient?_sort=-birthdate&_count=3", "1930-01-01"),
+        ("Patient?birthdate=ge1900&_count=3", "1999-01-01"),
+        ("Patient?_sort=_lastUpdated&_count=3", "1999-01-01"),
+    ],
+)
+async def test_what_was_being_written_when_a_search_began_is_neither_skipped_nor_doubled(
+    postgres_url: str, ticking: Any, search: str, birthdate: str
+) -> None:
+    """A transaction has its place in commit order, another one with a later place is committed, a search
+    begins, and only then is the first one committed. It moves one resource down and one up."""
+    store = await open_store(postgres_url, base_url="http://127.0.0.1:8080/fhir", clock=ticking)
+    try:
+        for number in range(9):
+            ticking.advance(1)
+            await stored(store, _person(number, birthDate=f"196{number}-01-01"))
+        moved = [_person(1, birthDate=birthdate), _person(7, birthDate="1965-06-01")]
+        drafts = [any_draft(store, body) for body in moved]
+        written, release = asyncio.Event(), asyncio.Event()
+
+        async def slow(tx: Tx) -> None:
+            await put_all(tx, drafts)
+            written.set()
+            await release.wait()
+
+        ticking.advance(1)
+        writing = asyncio.create_task(store.write(slow))
+        await written.wait()
+        await stored(store, _person(20, birthDate="1920-01-01"))
+        first = await asked(store, search)
+        release.set()
+        await writing
+        seen = [hit.id for hit in first.entries]
+        cursor = first.next
+        while cursor is not None:
+            page = await asked(store, search, cursor)
+            seen += [hit.id for hit in page.entries]
+            cursor = page.next
+        assert sorted(one for one in seen if one != "p20") == [f"p0{number}" for number in range(9)]
+    finally:
+        await store.close()

@@ -23,6 +23,7 @@ BEGIN
   ELSIF NOT (SELECT coalesce(bool_and(pg_try_advisory_xact_lock(k)), true) FROM unnest($1) k) THEN
     RETURN;
   END IF;
+  PERFORM pg_current_xact_id();
   searched := search_generation_seen();
   subscribed := coalesce(subscription_generation_seen(), 0);
   RETURN QUERY
@@ -36,7 +37,8 @@ BEGIN
 END $$
 """
 """Every statement of a function has a snapshot of its own: what is looked at is what is there once the locks
-are held. No row: somebody holds a lock that may not be waited for."""
+are held. No row: somebody holds a lock that may not be waited for. A transaction has its number before it takes
+a place in commit order: `hub.store.paging` relies on it."""
 
 
 def upgrade() -> None:
