@@ -55,6 +55,9 @@ def test_the_kernel_wheel_carries_the_package_the_mappings_and_nothing_else(whee
         "hub/_content/mappings/hl7v2/frequency.map.csv",
         "hub/_content/mappings/settlement-nhsa/settle.conversation.yaml",
         "hub/_content/mappings/settlement-nhsa/samples/2207A.json",
+        "hub/_content/conformance/package.json",
+        "hub/_content/conformance/profiles/patient.json",
+        "hub/_content/conformance/testscripts/search.json",
     ],
 )
 def test_the_kernel_wheel_has(part: str, wheels: dict[str, Path]) -> None:
@@ -124,6 +127,11 @@ def test_mappings_are_found_and_tested_from_the_wheel(installed: Path, tmp_path:
     where = Path(run([installed / "python", "-c", code], tmp_path).strip())
     assert where.is_relative_to(installed.parent) and where.parts[-2:] == ("_content", "mappings")
     assert "as expected" in run([installed / "hub", "map", "test"], tmp_path)
+
+
+def test_testscripts_are_found_from_the_wheel(installed: Path, tmp_path: Path) -> None:
+    code = "from hub import conformance; print(*(one.id for one in conformance.read()))"
+    assert {"read", "search", "update"} <= set(run([installed / "python", "-c", code], tmp_path).split())
 
 
 def test_every_plugin_is_listed_and_every_command_helps(installed: Path, tmp_path: Path) -> None:
