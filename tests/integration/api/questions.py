@@ -344,7 +344,7 @@ NARROW = 4
 async def wrong_answers(
     client: httpx.AsyncClient, resources: list[tuple[str, bytes]]
 ) -> tuple[list[str], int]:
-    """Ask about stored resources (`Type/id`, text): what was answered wrong, and how many questions there are.
+    """Ask about stored resources (`Type/id`, text): what was answered wrong, and the number of questions.
 
     Each criterion is asked once, through the index; all resources look into the same answer.
     """
