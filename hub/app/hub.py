@@ -1,4 +1,4 @@
-"""The wiring: from settings to a running hub, and from a running hub to an ASGI application.
+"""A running hub.
 
 `Hub.open` builds from the bottom up (plugins, channels, mappings, store, conversations, pipeline, delivery)
 and starts from the inside out; `Hub.close` goes the other way. Nothing is at module level.
@@ -8,32 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
-from hub import channels, clock, content, conversations, mapping, plugins, timeline
-from hub.api import admin, described, health, outcome
+from hub import channels, clock, conversations, mapping, plugins, timeline
 from hub.api.endpoint import unavailable
 from hub.api.exchange import Api
-from hub.api.routes import Fhir, is_fhir
-from hub.api.shape import Shape
+from hub.api.routes import Fhir
 from hub.api.vocabulary import Vocabulary
+from hub.app.recipes import address, exporting, mapping_folders, recipe, understanding
 from hub.backlog import Backlog
 from hub.channels import Channel, Runner
 from hub.conversations import Conversations, Target
 from hub.delivery import DeliveryWorker
 from hub.errors import Conflict, HubError, Misconfigured, NotFound, Retryable
-from hub.exports import Exports
 from hub.messages import Outcome
 from hub.metrics import Metrics
 from hub.pipeline import Pipeline
@@ -45,7 +36,7 @@ from hub.store.filling import Filler
 from hub.store.talks import Talk
 from hub.subscriptions import CHANNEL, Acceptance, Endpoints, RestHook, Subscriptions
 from hub.terminology.tables import tables
-from hub.understanding import Bench, Elsewhere, Understanding
+from hub.understanding import Elsewhere
 from hub.validation.rules import Rules
 
 log = logging.getLogger("hub.app")
@@ -92,8 +83,9 @@ class Hub:
         self._channels = channels.build(self.settings, self._found)
         named = {one.mapping for one in self.settings.channels.values()}
         talks = {name for one in self.settings.channels.values() for name in one.conversations}
-        documents = conversations.load(mapping_folders(self.settings)) if talks else {}
-        self.mappings = mapping.load(mapping_folders(self.settings))
+        folders = mapping_folders(self.settings)
+        documents = conversations.load(folders if talks else folders[1:])
+        self.mappings = mapping.load(folders)
         channels.check_names(self.settings, self.mappings.sets, documents)
         self.mappings.read(named | {name.partition("/")[0] for name in talks})
         self._store = await self.open_store()
@@ -367,118 +359,3 @@ class Hub:
             await unavailable(scope, send)
         else:
             await self.fhir(scope, receive, send)
-
-
-def address(settings: Settings) -> str:
-    """Where this hub answers, for the commands that look for it."""
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"http://{host}:{settings.port}"
-
-
-def exporting(settings: Settings, store: Store) -> Exports:
-    """The bulk exports of a hub, and where their files lie."""
-    return Exports(
-        store,
-        settings.exports_at,
-        jobs=settings.export_jobs,
-        limit=settings.export_lines,
-        keep_hours=settings.export_keep_hours,
-        shape=lambda body, elements: Shape(elements=elements).of(body),
-    )
-
-
-def mapping_folders(settings: Settings) -> list[Path]:
-    """Where mapping sets lie: the shipped ones, then those of the settings (relative to their file)."""
-    own = [settings.folder / one for one in settings.mappings]
-    for folder in own:
-        if not folder.is_dir():
-            raise Misconfigured(
-                f"{settings.file or 'settings'}: mappings: expected a folder, found none: {folder}"
-            )
-    return [content.mappings(), *own]
-
-
-def recipe(settings: Settings) -> Understanding:
-    """What another process needs to map long messages by the same settings; it has no store."""
-    bench = Bench(settings.zone, settings.fhir_base)
-    return understanding(
-        settings, mapping.load(mapping_folders(settings)), Rules(plugins.load().rules), bench
-    )
-
-
-def understanding(settings: Settings, mappings: mapping.Mappings, rules: Rules, bench: Any) -> Understanding:
-    """How this hub maps and validates; `bench` says zone, base and what is stored already."""
-    return Understanding(bench, mappings, rules, hub_key=settings.key_bytes, canonical=settings.canonical)
-
-
-class Application(FastAPI):
-    """FHIR requests go straight to the hub, all others through FastAPI."""
-
-    fhir: ASGIApp | None = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.fhir is not None and scope["type"] == "http" and is_fhir(scope["path"]):
-            await self.fhir(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
-
-
-def create_app(
-    settings: Settings, *, run_channels: bool = True, fhir: bool = True, hub: Hub | None = None
-) -> FastAPI:
-    """The application of one hub; it opens and closes the hub with its lifespan (`app.state.hub`).
-
-    `fhir=False` leaves only health and metrics, for a worker, which delivers and polls but does not listen.
-    """
-    running = hub or Hub(settings, run_channels=run_channels, listens=fhir)
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await running.open()
-        try:
-            yield
-        finally:
-            await running.close()
-
-    app = Application(
-        title=settings.name,
-        description="Operators' and plugin routes. FHIR R4 is at /fhir; /fhir/metadata describes it.",
-        version=version("sanyi-hub"),
-        lifespan=lifespan,
-        redirect_slashes=False,
-        docs_url=None,
-        redoc_url=None,
-    )
-    app.state.hub = running
-    app.include_router(described.router(app))
-    app.include_router(health.router(running, admin=fhir))
-    if fhir:
-        app.include_router(admin.router(running))
-        app.fhir = running.answer
-    app.add_exception_handler(HubError, _told)
-    app.add_exception_handler(RequestValidationError, _refused)
-    app.add_exception_handler(HTTPException, _plain)
-    app.add_exception_handler(Exception, _failed)
-    return app
-
-
-async def _told(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HubError)
-    issues = [{"code": one.code, "diagnostics": one.diagnostics} for one in error.issues]
-    return JSONResponse({"error": str(error), "issues": issues}, outcome.http_status(error))
-
-
-async def _refused(request: Request, error: Exception) -> JSONResponse:
-    """Where and what was expected; the value itself is not repeated."""
-    assert isinstance(error, RequestValidationError)
-    found = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()]
-    return JSONResponse({"error": "; ".join(found)}, 400)
-
-
-async def _plain(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
-    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
-
-
-async def _failed(request: Request, error: Exception) -> JSONResponse:
-    return JSONResponse({"error": "the hub failed on this request; its log names the reason"}, 500)
