@@ -81,6 +81,9 @@ class Settings(BaseModel):
     hub_key: SecretStr = Field(SecretStr(DEVELOPMENT_KEY), description="key of the resource ids")
     mappings: tuple[str, ...] = Field((), description="folders with mapping sets, beside the shipped ones")
     max_body: int = Field(64 * 1024 * 1024, gt=0, description="bytes of one HTTP request")
+    access_log: bool = Field(
+        False, description="a log line for each HTTP request, without its query; the audit names them anyway"
+    )
     subscriptions_allow: tuple[str, ...] = Field(
         ("http://127.0.0.1", "http://localhost", "http://[::1]"),
         description="URL prefixes that Subscriptions may notify; one without a port means every port",

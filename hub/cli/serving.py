@@ -50,7 +50,7 @@ async def _run(settings: Settings, listener: socket.socket, *, fhir: bool) -> in
             lifespan="off",
             ws="none",
             log_config=None,
-            access_log=False,  # the audit and the metrics tell more, for less
+            access_log=settings.access_log,
             server_header=False,
             proxy_headers=False,
             timeout_keep_alive=30,

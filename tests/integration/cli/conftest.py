@@ -44,6 +44,7 @@ class Place:
         self.port, self.mllp = free_port(), free_port()
         lines = [
             f"port = {self.port}",
+            "access_log = true",
             f"database_url = {json.dumps(database_url)}" if database_url else "",
             "[channels.ward]",
             'adapter = "his-hl7v2"',

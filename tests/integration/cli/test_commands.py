@@ -128,7 +128,7 @@ def test_a_pause_survives_a_restart(place: Place) -> None:
     assert end(second) == 0
 
 
-def test_serve_ends_well_and_its_log_holds_no_values(running: Place) -> None:
+def test_serve_logs_requests_where_it_is_told_to_and_never_values(running: Place) -> None:
     httpx.get(f"http://127.0.0.1:{running.port}/fhir/Patient?name=wangshen", trust_env=False)
     log = running.log()
     assert "GET /fhir/Patient?***" in log and "wangshen" not in log
