@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import tracemalloc
@@ -12,8 +13,10 @@ from typing import Any
 import asyncpg
 import pytest
 
+from hub.errors import Retryable
 from hub.exports import Asked, Exports, Job, Progress, decoded, job
-from hub.store import Store, exports, open_store
+from hub.exports import engine as engine_module
+from hub.store import Store, Tx, exports, open_store
 from hub.store.exports import Row
 from hub.store.resources import delete, put, put_all
 from tests.conftest import Ticking
@@ -131,6 +134,35 @@ async def test_a_stopped_process_leaves_its_export_to_others_at_once(store: Stor
     await one.stop()
     await finish(await claimed(other))
     assert len(await worked(store, tmp_path, row.id)) == 3
+
+
+async def test_an_export_goes_on_when_the_database_was_away_for_a_moment(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "CHUNK", 10)
+    monkeypatch.setattr(engine_module, "RETRY_SECONDS", 0.01)
+    ids = await fill(store, 35)
+    keep, calls = exports.keep, 0
+
+    async def failing(tx: Tx, row: Row, progress: bytes, seconds: float) -> bool:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise Retryable("the database does not answer")
+        return await keep(tx, row, progress, seconds)
+
+    monkeypatch.setattr(exports, "keep", failing)
+    one = engine(store, tmp_path, jobs=1)
+    await one.start()
+    row = await begun(one)
+    for _ in range(1000):
+        found = await exports.load(store, row.id)
+        if found is not None and found.state == exports.DONE:
+            break
+        await asyncio.sleep(0.01)
+    await one.stop()
+    assert calls > 2
+    assert [found["id"] for found in await worked(store, tmp_path, row.id)] == ids
 
 
 async def test_an_export_is_of_the_moment_it_was_asked_at(
