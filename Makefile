@@ -11,7 +11,7 @@ DEV_STAMP := .venv/.installed-dev
 FILES := pyproject.toml adapters.txt $(wildcard plugins/*/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench faults fresh docs wheels clean
+.PHONY: help install demo test check format bench faults fuzz fresh docs wheels clean
 
 help: ## what there is
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1|\2/p' Makefile | while IFS='|' read -r name what; do \
@@ -41,6 +41,9 @@ bench: $(DEV_STAMP) ## measure; figures are printed and recorded in .bench/
 
 faults: $(DEV_STAMP) ## kill the hub in a loop while messages flow (CYCLES=200)
 	HUB_FAULT_CYCLES=$(or $(CYCLES),200) "$(BIN)/python" -m pytest tests/faults --timeout=3600 $(ARGS)
+
+fuzz: $(DEV_STAMP) ## whatever may come, on both databases (MINUTES=10, ARGS="--only sqlite --seed 7")
+	"$(BIN)/python" -m tests.fuzz --minutes $(or $(MINUTES),10) $(ARGS)
 
 fresh: $(DEV_STAMP) ## clone into a path with a space, then make demo twice and make check there
 	HUB_FRESH=1 "$(BIN)/python" -m pytest tests/packaging/test_make.py --timeout=1200 $(ARGS)

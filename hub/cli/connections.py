@@ -17,6 +17,8 @@ from hub.errors import Issue
 MAX_HEAD = 64 * 1024
 """Bytes of a request line and its headers."""
 
+_LONG_HEAD = f"the request line and the headers have more than {MAX_HEAD} bytes"
+
 SWEEP = 5.0
 HEAD_SECONDS = 20.0
 """For the request line and the headers, and for a new connection to say anything."""
@@ -41,7 +43,7 @@ class Bounded(HttpToolsProtocol):
         self._bytes += len(data)
         super().data_received(data)
         if self._in_head and self._bytes > MAX_HEAD:
-            self._refuse(431, f"the request line and the headers have more than {MAX_HEAD} bytes")
+            self._refuse(431, _LONG_HEAD)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -56,6 +58,10 @@ class Bounded(HttpToolsProtocol):
             raise ValueError
 
     def on_headers_complete(self) -> None:
+        # a head that came in one piece was not met by `data_received`
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD:
+            self._refusal = (431, _LONG_HEAD)
+            raise ValueError
         self._in_head = False
         self._in_body = True
         super().on_headers_complete()

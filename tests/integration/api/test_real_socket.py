@@ -141,6 +141,8 @@ async def test_long_urls_are_414_and_long_heads_431(address: tuple[str, int]) ->
     assert (await say(address, fits))[0] == 200
     long = b"GET /fhir/Patient?_id=" + b"a" * 70_000 + b" HTTP/1.1\r\n" + HEAD + b"\r\n"
     told(414, await say(address, long), "too-long")
+    whole = b"GET /fhir/Patient HTTP/1.1\r\nX-A: " + b"a" * 66_000 + b"\r\n" + HEAD + b"\r\n"
+    told(431, await say(address, whole), "too-long")
     endless = [b"GET /fhir/Patient HTTP/1.1\r\n", *[b"X-A: " + b"a" * 40_000 + b"\r\n"] * 3]
     reader, writer = await asyncio.open_connection(*address)
     with contextlib.suppress(ConnectionError):
