@@ -35,7 +35,7 @@ async def batch(api: Api, ask: Ask, content: bundle.Bundle) -> Answer:
         group = [index for index in order if _rank(content.entry[index]) == rank]
         if group:
             await asyncio.gather(*(one(index) for index in group))
-    entries = [bundle.reply(api.base, replies[index]) for index in range(len(content.entry))]
+    entries = bundle.replies(api.base, (replies[index] for index in range(len(content.entry))))
     return Answer(body=bundle.document("batch-response", entries))
 
 

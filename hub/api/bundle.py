@@ -6,11 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from http import HTTPStatus
 from urllib.parse import urlencode
+from uuid import uuid4
 
 import msgspec
 
 from hub import clock
+from hub.api import outcome
 from hub.api.exchange import Parameters
+from hub.errors import Issue
 
 
 class Request(msgspec.Struct, kw_only=True, rename="camel"):
@@ -87,6 +90,30 @@ def hit(base: str, type_name: str, id: str, resource: bytes, mode: str) -> bytes
         resource,
         mode.encode(),
     )
+
+
+def told(issues: Iterable[Issue]) -> bytes:
+    """The entry of a search set that says something about the search.
+
+    It has no URL of its own, and every entry but that of a POST needs a fullUrl: hence a urn
+    (http://hl7.org/fhir/R4/bundle-definitions.html#Bundle.entry.fullUrl).
+    """
+    return b'{"fullUrl":"urn:uuid:%b","resource":%b,"search":{"mode":"outcome"}}' % (
+        str(uuid4()).encode(),
+        outcome.render(issues),
+    )
+
+
+def replies(base: str, entries: Iterable[Reply]) -> list[bytes]:
+    """The entries of a response bundle. No fullUrl stands there twice for one version (bdl-7): a later
+    entry about the same resource says it by its location."""
+    seen: set[tuple[str, int]] = set()
+    rendered: list[bytes] = []
+    for one in entries:
+        key = one.full_url, one.version if one.resource else 0
+        rendered.append(reply(base, msgspec.structs.replace(one, full_url="") if key in seen else one))
+        seen.add(key)
+    return rendered
 
 
 def reply(base: str, entry: Reply) -> bytes:

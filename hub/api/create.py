@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from hub.api import body, drafts
 from hub.api.exchange import Answer, Api, Ask, Interaction, Parameters
 from hub.api.negotiation import query_of
@@ -11,7 +9,6 @@ from hub.store import resources
 from hub.store.backend import Tx
 
 _FORMATS = frozenset({"_format", "_pretty"})
-_TYPE = re.compile(r"^[A-Za-z]*\?")
 
 
 async def create(api: Api, ask: Ask) -> Answer:
@@ -39,8 +36,8 @@ async def create(api: Api, ask: Ask) -> Answer:
 
 
 def criteria_of(text: str) -> Parameters:
-    """`identifier=a|b&...`, also with the type and a question mark before it."""
-    return query_of(_TYPE.sub("", text).encode("ascii", "replace")) if text else []
+    """`identifier=a|b&...` as parameters."""
+    return query_of(text.encode("ascii", "replace"))
 
 
 CREATE = Interaction("create", "create", create, writes=True)

@@ -24,6 +24,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 log = logging.getLogger("hub.api")
 
+BOM = b"\xef\xbb\xbf"
+"""What .NET writes before UTF-8; a reader of JSON may pass over it (RFC 8259, 8.1)."""
 BODIES = frozenset({"POST", "PUT", "PATCH"})
 _RESOURCE = formats.JSON | formats.XML
 _CHANGE = _RESOURCE | formats.JSON_PATCH
@@ -94,7 +96,7 @@ class Endpoint:
                 return _judged(ask, invalid)
             if self._form:
                 wish.choose(headers, ask.query)
-        negotiation.conditions(ask, headers)
+        negotiation.conditions(ask, headers, self._api.base)
         answer = await run(self._api, interaction, ask)
         return binary.content_of(answer, headers.get("accept", "")) if bare else answer
 
@@ -116,7 +118,7 @@ class Endpoint:
                 return
         found = formats.of_body(declared, _CHANGE if ask.method == "PATCH" else _RESOURCE)
         content = _decoded(content, headers, limit)
-        ask.body = await self._api.converter.read(content) if found == "xml" else content
+        ask.body = await self._api.converter.read(content) if found == "xml" else content.removeprefix(BOM)
 
 
 def _reads(interaction: Interaction | None) -> bool:

@@ -24,6 +24,7 @@ FORM = "application/x-www-form-urlencoded"
 
 _PAGES = frozenset({"text/html", "application/xhtml+xml"})
 _VERSIONS = ("4.0", "4.0.1")
+_ANYTHING = 1
 _CACHED = 256
 """Characters; longer headers are read anew each time, so that nobody fills the memory with them."""
 
@@ -81,7 +82,8 @@ def best(accept: str) -> Format | None:
         return "json"
     json, xml = _weight(ranges, JSON), _weight(ranges, XML)
     page = any(one.media in _PAGES and one.quality for one in ranges)
-    if xml[0] > 0 and (xml > json) and not (page and json[0] > 0):
+    asked = xml[1] > _ANYTHING or not json[0]  # `*/*` takes everything: no reason to leave JSON
+    if xml[0] > 0 and xml > json and asked and not (page and json[0] > 0):
         return "xml"
     return "json" if json[0] > 0 else None
 
@@ -105,7 +107,9 @@ def _weight(ranges: list[Range], names: frozenset[str]) -> tuple[float, int, int
     for place, one in enumerate(ranges):
         if one.version and one.version not in _VERSIONS:
             continue
-        fits = 3 if one.media in names else {"application/*": 2, "text/*": 2, "*/*": 1}.get(one.media, 0)
+        fits = (
+            3 if one.media in names else {"application/*": 2, "text/*": 2, "*/*": _ANYTHING}.get(one.media, 0)
+        )
         if fits and fits >= precision:
             weight = (one.quality, fits, -place)
             found = weight if fits > precision else max(found, weight)

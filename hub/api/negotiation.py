@@ -89,7 +89,7 @@ def pretty(query: Parameters) -> bool:
     return any(name == "_pretty" and value == "true" for name, value in query)
 
 
-def conditions(ask: Ask, headers: Headers) -> None:
+def conditions(ask: Ask, headers: Headers, base: str) -> None:
     """Read Prefer, If-Match, If-None-Match, If-None-Exist and If-Modified-Since into `ask`."""
     if "prefer" in headers:
         prefer(ask, headers["prefer"])
@@ -98,7 +98,7 @@ def conditions(ask: Ask, headers: Headers) -> None:
     if "if-none-match" in headers:
         ask.if_none_match = none_match(headers["if-none-match"])
     if "if-none-exist" in headers:
-        ask.if_none_exist = headers["if-none-exist"].strip().lstrip("?")
+        ask.if_none_exist = none_exist(headers["if-none-exist"], ask.type, base, "If-None-Exist")
     if "if-modified-since" in headers:
         ask.if_modified_since = _moment(headers["if-modified-since"])
 
@@ -107,7 +107,7 @@ def prefer(ask: Ask, header: str) -> None:
     """`Prefer: return=minimal, handling=lenient`; what is not known is ignored (RFC 7240)."""
     for part in re.split(r"[,;]", header):
         name, _, value = part.strip().partition("=")
-        value = value.strip().strip('"')
+        name, value = name.rstrip().lower(), value.strip().strip('"')
         if name == "return" and value in _RETURNS:
             ask.returns = cast(Return, value)
         elif name == "handling":
@@ -139,6 +139,25 @@ def none_match(value: str, header: str = "If-None-Match") -> str:
         raise _no_etag(header, 'ETags such as W/"3"')
     versions = (_VERSION(one.strip()) for one in text.split(","))
     return ",".join(one[1] if one else "0" for one in versions)
+
+
+def none_exist(value: str, type_name: str, base: str, where: str) -> str:
+    """The criteria of a conditional create, without what may stand before them: `?`, `Patient?`, or the whole
+    URL of the search.
+
+    BadRequest where there are none, or where they are asked of another type: who ignored them would create
+    the resource twice.
+    """
+    path, mark, criteria = value.strip().partition("?")
+    if not mark or "=" in path:
+        path, criteria = "", value.strip()
+    if path.removeprefix(base).strip("/") not in ("", type_name):
+        text = f"{where}: expected search criteria for {type_name or 'a type'}, found another URL before them"
+        raise BadRequest(issues=[Issue(code="value", diagnostics=text)])
+    if not criteria:
+        text = f"{where}: expected search criteria such as identifier=system|value, found none"
+        raise BadRequest(issues=[Issue(code="required", diagnostics=text)])
+    return criteria
 
 
 def _no_etag(header: str, expected: str) -> BadRequest:

@@ -34,10 +34,11 @@ class Fhir:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
-        segments = path[len(PREFIX) + 1 :].removesuffix("/").split("/")
+        # some clients join a base with a slash at its end and a path with one before it
+        segments = path[len(PREFIX) + 1 :].lstrip("/").removesuffix("/").split("/")
         refusal = _escapes(scope)
         names: dict[str, str] = {}
-        if segments == [""] and len(path) <= len(PREFIX) + 1:
+        if segments == [""]:
             endpoint = self._root
         else:
             found = self._paths.find(segments)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from hub import r4, security
-from hub.api import bundle, outcome
+from hub.api import bundle
 from hub.api.exchange import Answer, Api, Ask, Interaction, Parameters
 from hub.api.shape import Shape
 from hub.errors import Issue, NotFound
@@ -16,6 +16,7 @@ from hub.store.query import InvalidSearch, Query
 from hub.store.search import Hit, Page, parse_query, search
 
 CURSOR = "_cursor"
+_FORM = frozenset({"_format", "_pretty"})
 
 
 async def search_type(api: Api, ask: Ask) -> Answer:
@@ -64,12 +65,16 @@ async def _across(api: Api, ask: Ask, path: str, across: Across) -> Answer:
 
 def _answer(api: Api, ask: Ask, path: str, query: Query, page: Page, shape: Shape) -> Answer:
     about = ",".join(dict.fromkeys(name.partition(":")[0][:64] for name, _ in ask.query))
-    return Answer(body=searchset(api, path, query, page, shape), about=about)
+    form = [pair for pair in ask.query if pair[0] in _FORM and pair[1]]
+    return Answer(body=searchset(api, path, query, page, shape, form), about=about)
 
 
-def searchset(api: Api, path: str, query: Query, page: Page, shape: Shape) -> bytes:
-    """The Bundle of a page: its links, its hits in shape, and an outcome for what is to be said of it."""
-    used = _used(query)
+def searchset(api: Api, path: str, query: Query, page: Page, shape: Shape, form: Parameters) -> bytes:
+    """The Bundle of a page: its links, its hits in shape, and an outcome for what is to be said of it.
+
+    The links keep the format that was asked for (`form`): whoever follows them may send no Accept.
+    """
+    used = _used(query) + form
     links = [("self", bundle.link(api.base, path, used))]
     if query.count and (query.cursor or page.next is not None):
         links.append(("first", bundle.link(api.base, path, used)))
@@ -78,8 +83,16 @@ def searchset(api: Api, path: str, query: Query, page: Page, shape: Shape) -> by
     entries = [_entry(api.base, hit, shape) for hit in page.entries]
     told = [*query.ignored, *page.issues]
     if told:
-        entries.append(b'{"resource":%b,"search":{"mode":"outcome"}}' % outcome.render(told))
-    return bundle.document("searchset", entries, links=links, total=page.total)
+        entries.append(bundle.told(told))
+    return bundle.document("searchset", entries, links=links, total=_total(query, page))
+
+
+def _total(query: Query, page: Page) -> int | None:
+    """What was counted; without counting, what the one page shows that holds every match."""
+    whole = page.next is None and query.count and not query.cursor and ("_total", "none") not in query.used
+    if page.total is not None or not whole:
+        return page.total
+    return sum(hit.mode == "match" for hit in page.entries)
 
 
 def _entry(base: str, hit: Hit, shape: Shape) -> bytes:

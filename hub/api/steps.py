@@ -5,6 +5,7 @@ http://hl7.org/fhir/R4/http.html#transaction
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from urllib.parse import unquote
 
 import msgspec
@@ -23,6 +24,8 @@ ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
 MAX_ENTRIES = 10_000
 
 _bundle = msgspec.json.Decoder(Bundle)
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw] | None).decode
+_entries = msgspec.json.Decoder(list[dict[str, msgspec.Raw]]).decode
 
 
 class Step(msgspec.Struct, kw_only=True):
@@ -58,6 +61,7 @@ def read(content: bytes) -> Bundle:
         raise BadRequest(
             issues=[Issue(code="invalid", diagnostics="expected a Bundle", expression="resourceType")]
         )
+    _check_members(content)
     if bundle.type not in ("batch", "transaction"):
         text = "Bundle.type: expected batch or transaction"
         raise BadRequest(issues=[Issue(code="value", diagnostics=text, expression="Bundle.type")])
@@ -65,6 +69,25 @@ def read(content: bytes) -> Bundle:
         text = f"a Bundle may have {MAX_ENTRIES} entries, this one has {len(bundle.entry)}"
         raise BadRequest(issues=[Issue(code="too-costly", diagnostics=text, expression="Bundle.entry")])
     return bundle
+
+
+def _check_members(content: bytes) -> None:
+    """BadRequest for members that a Bundle does not have: a misspelt one (`ifNoneExists`) that is left out
+    would change what is asked. Resources are looked at where they are stored."""
+    outline = _members(content) or {}
+    _known(outline.keys() - {"resourceType"}, "Bundle", "Bundle")
+    for index, entry in enumerate(_entries(outline["entry"]) if "entry" in outline else []):
+        place = f"Bundle.entry[{index}]"
+        _known(entry, "Bundle.entry", place)
+        if "request" in entry:
+            _known(_members(entry["request"]) or (), "Bundle.entry.request", f"{place}.request")
+
+
+def _known(found: Iterable[str], path: str, place: str) -> None:
+    members = r4.members(path)
+    for name in found:
+        if name.removeprefix("_") not in members:
+            raise _bad("structure", f"{path} has no member {name[:64]}", place)
 
 
 def step(api: Api, outer: Ask, index: int, entry: Entry) -> Step:
@@ -140,7 +163,8 @@ def _conditions(api: Api, ask: Ask, request: Request, place: str) -> None:
             ask.if_modified_since = r4.date_range(request.if_modified_since, api.store.zone)[0]
         except ValueError as error:
             raise _bad("value", "expected an instant", f"{place}.request.ifModifiedSince") from error
-    ask.if_none_exist = request.if_none_exist.strip().lstrip("?")
+    if request.if_none_exist:
+        ask.if_none_exist = negotiation.none_exist(request.if_none_exist, ask.type, api.base, "ifNoneExist")
 
 
 def _bad(code: str, text: str, expression: str) -> BadRequest:

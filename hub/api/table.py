@@ -80,13 +80,19 @@ def reply_of(ask: Ask, answer: Answer, *, given: bool = False) -> Reply:
     told = ask.returns == "OperationOutcome" and not given
     return Reply(
         status=bundle.phrase(answer.status),
-        full_url=answer.location.partition("/_history")[0],
+        full_url=answer.location.partition("/_history")[0] or _read(ask, answer),
         resource=answer.body if shown and not told and ask.method != "HEAD" else b"",
         outcome=answer.body if told else b"",
         location=answer.location,
         version=answer.version,
         updated=answer.updated,
     )
+
+
+def _read(ask: Ask, answer: Answer) -> str:
+    """Where the resource that was read stands, relative to the base."""
+    one = ask.id and answer.version and answer.body and not (ask.name or ask.method in ("HEAD", "DELETE"))
+    return f"{ask.type}/{ask.id}" if one else ""
 
 
 def _fits(part: str, segment: str) -> bool:

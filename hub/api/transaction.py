@@ -33,7 +33,7 @@ async def transaction(api: Api, ask: Ask, content: bundle.Bundle) -> Answer:
         return await run(api, tx, plan)
 
     replies = await api.store.write(work)
-    entries = [bundle.reply(api.base, replies[step.index]) for step in plan.steps]
+    entries = bundle.replies(api.base, (replies[step.index] for step in plan.steps))
     return Answer(body=bundle.document("transaction-response", entries))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from hub import identity, r4
-from hub.api import bundle, outcome
+from hub.api import bundle
 from hub.api.exchange import Answer, Api, Ask, Offered
 from hub.api.parameters import given, wrong
 from hub.errors import Issue
@@ -35,8 +35,7 @@ async def match(api: Api, ask: Ask) -> Answer:
     entries = [_entry(api, hit, agreement) for agreement, hit in ranked]
     if not (person.cards or person.identifiers or person.names or person.phones):
         text = "nothing to match by: no usable identifier, name or telephone number"
-        told = outcome.render([Issue(severity="warning", code="incomplete", diagnostics=text)])
-        entries.append(b'{"resource":%b,"search":{"mode":"outcome"}}' % told)
+        entries.append(bundle.told([Issue(severity="warning", code="incomplete", diagnostics=text)]))
     links = [("self", bundle.link(api.base, "Patient/$match", []))]
     return Answer(body=bundle.document("searchset", entries, links=links, total=len(ranked)))
 
