@@ -1,6 +1,7 @@
 """A server that is asked at random agrees with a model in plain dicts after every step.
 
-`HUB_STATE_EXAMPLES` says how many runs there are on SQLite (PostgreSQL: a quarter); the default is for every day.
+`HUB_STATE_EXAMPLES` says how many runs there are on SQLite (PostgreSQL: a quarter), other ones each time;
+without it they are few and always the same.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterator
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -341,7 +342,7 @@ class Machine(RuleBasedStateMachine):
 
     def _in_order(self, found: list[Body], range_of: Any, down: bool, path: str) -> None:
         ranges = [one for one in map(range_of, found) if one is not None]
-        for first, second in zip(ranges, ranges[1:], strict=False):
+        for first, second in pairwise(ranges):
             low, high = (second, first) if down else (first, second)
             assert not low[0] > high[1], path
 
