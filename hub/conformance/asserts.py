@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from hub import r4
 from hub.conformance.operations import MEDIA_TYPES
 from hub.conformance.session import Session, evaluate, from_path, text_of
-from hub.conformance.target import Answered
+from hub.conformance.target import Answered, Asked
 from hub.errors import HubError, InvalidMessage, Misconfigured, NotSupported
 from hub.validation import structure
 
@@ -92,7 +92,9 @@ def _issues(answer: Answered) -> str:
 def _content_type(wanted: Assert, session: Session) -> str:
     expected = str(wanted["contentType"])
     if wanted.get("direction") == "request":
-        found = str(_request(session).headers.get("content-type", "")).partition(";")[0].strip().lower()
+        found = (
+            str(_request(wanted, session).headers.get("content-type", "")).partition(";")[0].strip().lower()
+        )
     else:
         found = session.answered(str(wanted.get("sourceId", ""))).media_type
     same = found == MEDIA_TYPES.get(expected, expected.partition(";")[0].strip().lower())
@@ -107,7 +109,7 @@ def _content_type(wanted: Assert, session: Session) -> str:
 def _header(wanted: Assert, session: Session) -> str:
     name = str(wanted["headerField"])
     if wanted.get("direction") == "request":
-        headers = _request(session).headers
+        headers = _request(wanted, session).headers
     else:
         headers = session.answered(str(wanted.get("sourceId", ""))).headers
     found = [] if name not in headers else [headers[name]]
@@ -288,7 +290,7 @@ def _navigation(wanted: Assert, session: Session) -> str:
 
 def _request_method(wanted: Assert, session: Session) -> str:
     expected = str(wanted["requestMethod"]).upper()
-    found = _request(session).method
+    found = _request(wanted, session).method
     if holds(_operator(wanted), [found], expected):
         return ""
     return f"expected the method {_said(wanted)}{expected}, sent {found}"
@@ -296,16 +298,19 @@ def _request_method(wanted: Assert, session: Session) -> str:
 
 def _request_url(wanted: Assert, session: Session) -> str:
     expected = session.fill(str(wanted["requestURL"]))
-    url = _request(session).url
+    url = _request(wanted, session).url
     if holds(_operator(wanted), [url], expected) or holds(_operator(wanted), [unquote(url)], expected):
         return ""
     return f"expected the URL of the request {_said(wanted, default='equals')}`{wanted['requestURL']}`"
 
 
-def _request(session: Session) -> Any:
-    if session.request is None:
-        raise Misconfigured("there is no request yet: an operation must come first")
-    return session.request
+def _request(wanted: Assert, session: Session) -> Asked:
+    """The request that sourceId names by its requestId; the latest without one."""
+    name = str(wanted.get("sourceId", ""))
+    asked = session.requests.get(name) if name else session.request
+    if asked is None:
+        raise Misconfigured(f"there is no request {name}".rstrip() + ": an operation must come first")
+    return asked
 
 
 def _resource(wanted: Assert, session: Session) -> str:

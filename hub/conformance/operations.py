@@ -6,13 +6,13 @@ import base64
 import binascii
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import httpx
 
 from hub import r4
 from hub.conformance.session import Fixture, Session
-from hub.conformance.target import Asked
+from hub.conformance.target import Asked, path_of
 from hub.errors import Misconfigured, NotSupported
 from hub.r4 import xml
 
@@ -193,7 +193,7 @@ def _raw(fixture: Fixture) -> bytes:
 
 def _own(tree: dict[str, Any], path: str) -> None:
     """Give what is written the id of its address: R4 refuses an update whose body has another one."""
-    steps = [step for step in urlsplit(path).path.split("/") if step]
+    steps = [step for step in path_of(path).split("/") if step]
     if len(steps) >= 2 and steps[-2] == tree.get("resourceType"):
         tree["id"] = steps[-1]
     else:

@@ -64,11 +64,11 @@ class Result:
 
     @property
     def verdict(self) -> Verdict:
-        """Failed if setup or a test failed; passed only if everything did."""
+        """Failed if setup or a test failed; passed only if there are tests and everything passed."""
         found = {part.verdict for part in (self.setup, *self.tests)}
         if "fail" in found:
             return "fail"
-        return "skip" if "skip" in found else "pass"
+        return "skip" if "skip" in found or not self.tests else "pass"
 
     def count(self, verdict: Verdict) -> int:
         """How many tests ended so."""

@@ -68,7 +68,7 @@ class Answered:
     @property
     def identity(self) -> tuple[str, str, str]:
         """Type, id and version of what it is about, by its Location or its body; "" where it does not say."""
-        found = _LOCATION.search(urlsplit(self.headers.get("location", "")).path)
+        found = _LOCATION.search(path_of(self.headers.get("location", "")))
         if found:
             return found[1], found[2], found[3] or ""
         try:
@@ -76,6 +76,14 @@ class Answered:
         except InvalidMessage:
             return "", "", ""
         return identity(tree)
+
+
+def path_of(url: str) -> str:
+    """The path of a URL, absolute or not; "" for what is none."""
+    try:
+        return urlsplit(url).path
+    except ValueError:
+        return ""
 
 
 def identity(tree: dict[str, Any]) -> tuple[str, str, str]:
@@ -94,7 +102,11 @@ class Target:
 
     def url(self, path: str) -> str:
         """The absolute URL of a path below the base; Misconfigured for one that leads to another server."""
-        if not urlsplit(path).scheme and not path.startswith("//"):
+        try:
+            relative = not urlsplit(path).scheme and not path.startswith("//")
+        except ValueError:
+            raise Misconfigured("the URL of the operation is none") from None
+        if relative:
             if path.startswith("/"):
                 path = path[1:]
             return f"{self.base}/{path}" if path and path[0] != "?" else f"{self.base}{path}"

@@ -177,7 +177,6 @@ WRONG: list[tuple[str, str, str, Spoil]] = [
     ("search", "the order is another", "_sort", spoiling.tree(in_order, kind="Bundle")),
     ("search", "no page leads on", "_count and the link next", spoiling.tree(in_one_go, kind="Bundle")),
     ("search", "includes are left out", "_include", spoiling.tree(without_includes, kind="Bundle")),
-    ("search", "a wrong date is accepted", "A date that is none", spoiling.status(200, instead_of=400)),
     (
         "bundles",
         "the answer is of another type",

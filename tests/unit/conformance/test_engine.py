@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from hub import conformance
-from hub.conformance import asserts, target
+from hub.conformance import Script, asserts, target
 from hub.errors import Misconfigured
 from tests.unit.conformance.stage import (
     BASE,
@@ -354,6 +354,38 @@ async def test_a_fixture_comes_from_the_script_or_from_beside_it(reference: str)
     fixture = [{"id": "f", "autocreate": False, "autodelete": False, "resource": {"reference": reference}}]
     result = await play(script(operation("capabilities"), fixture=fixture), lambda _: fhir(PATIENT))
     assert result.setup.actions[0].outcome in ("skip", "error") and result.verdict != "pass"
+
+
+@pytest.mark.parametrize("location", ["http://[", "", "nonsense", "//", "https://elsewhere.example.org/x"])
+async def test_a_location_that_is_none_breaks_nothing(location: str) -> None:
+    one = script(
+        operation("create", sourceId="fixture", responseId="made"),
+        operation("read", url="${where}"),
+        **contained(FIXTURE, autodelete=True),
+        variable=[{"name": "where", "headerField": "Location", "sourceId": "made"}],
+    )
+    result = await play(one, lambda _: httpx.Response(201, headers={"location": location}))
+    ended = result.tests[0].actions[-1].outcome
+    assert ended == ("error" if ":" in location or location == "//" else "pass")
+
+
+async def test_a_request_is_asked_for_by_its_id() -> None:
+    one = script(
+        operation("read", resource="Patient", params="/first", requestId="one"),
+        operation("read", resource="Patient", params="/second"),
+        wanted(requestURL="Patient/first", operator="contains", direction="request", sourceId="one"),
+        wanted(requestURL="Patient/second", operator="contains", direction="request"),
+        wanted(requestMethod="get", direction="request", sourceId="nobody"),
+    )
+    result = await play(one, lambda _: fhir(PATIENT))
+    assert [action.outcome for action in result.tests[0].actions] == ["pass", "pass", "pass", "pass", "error"]
+
+
+async def test_a_script_without_tests_did_not_pass() -> None:
+    result = await play(
+        Script({"resourceType": "TestScript", "name": "Empty", "status": "draft"}), lambda _: fhir({})
+    )
+    assert result.verdict == "skip"
 
 
 async def test_answers_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
