@@ -30,6 +30,60 @@ def hash_token(system: str | None, code: str | None) -> int:
     return _hash(f"t{'*' if system is None else '=' + system}\x1f{'*' if code is None else '=' + code}")
 
 
+_SENSITIVE = ("http://hl7.org/fhir/", "http://terminology.hl7.org/CodeSystem/")
+_OTHERS = frozenset({
+    "http://unitsofmeasure.org",
+    "http://cds-hooks.hl7.org/CodeSystem/indicator",
+    "http://dicom.nema.org/resources/ontology/DCM",
+    "http://healthit.gov/nhin/purposeofuse",
+    "http://terminology.hl7.org/fhir/CodeSystem/medicationdispense-category",
+    "http://terminology.hl7.org/fhir/CodeSystem/medicationdispense-status-reason",
+    "urn:iso-astm:E1762-95:2013",
+    "urn:oid:1.2.36.1.2001.1001.101.104.16592",
+    "urn:oid:2.16.840.1.113883.3.1937.98.5.8",
+})  # fmt: skip
+
+
+@lru_cache(1024)
+def case_counts(system: str) -> bool:
+    """Whether codes of a system differ by their case: of those that R4 publishes as `caseSensitive`, and UCUM.
+
+    Of the others (all of HL7 v2, and whatever is not known) a code is found in any case, as
+    http://hl7.org/fhir/R4/search.html#token asks for when in doubt.
+    """
+    return system in _OTHERS or (system.startswith(_SENSITIVE) and "/v2-" not in system)
+
+
+def any_case(code: str) -> str:
+    """A code as it is compared where case does not count."""
+    return code.casefold()
+
+
+def is_cased(code: str) -> bool:
+    """Whether a code could be written in another case."""
+    return code != code.casefold() or code != code.upper()
+
+
+def hash_coded(system: str, code: str) -> int:
+    """The key of a code of a system ("": explicitly none), whose case counts or not."""
+    return hash_token(system, code if case_counts(system) else any_case(code))
+
+
+@lru_cache(4096)
+def hash_any_case(code: str) -> int:
+    """The key of a code of any system, of those where case does not count."""
+    if is_cased(code):
+        return _hash(f"t*\x1f~{any_case(code)}")
+    return hash_token(None, code)
+
+
+@lru_cache(8192)
+def coded_keys(system: str, code: str) -> tuple[int, int]:
+    """The keys of a code: of any system, and of its own ("": it has none)."""
+    anywhere = hash_token(None, code) if case_counts(system) else hash_any_case(code)
+    return anywhere, hash_coded(system, code)
+
+
 @lru_cache(4096)
 def hash_reference(reference: str) -> int:
     """The key of a reference without version: `Patient/123`, a URL of another server, or `urn:uuid:...`."""

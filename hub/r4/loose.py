@@ -79,7 +79,9 @@ def implied_system(expression: str) -> str | dict[str, str]:
 
 
 def _token(found: _Found, value: Any) -> None:
-    if not isinstance(value, dict):
+    if isinstance(value, str) and not found.system:
+        rows.string_token(found.equal, found.number, value)
+    elif not isinstance(value, dict):
         plain = value if isinstance(value, str | bool) else str(value)
         rows.plain_token(found.equal, found.number, plain, found.system)
     elif "value" in value:

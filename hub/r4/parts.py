@@ -18,6 +18,7 @@ from hub.r4.rows import (
     identifier_token,
     plain_token,
     reference_key,
+    string_token,
 )
 from hub.r4.spans import DateOf, plain_number, plain_quantity, range_quantity
 
@@ -36,7 +37,9 @@ def component_token(found: Rows, value: Any, kind: str, system: str | Mapping[st
     """The keys of a coded value as a part of a composite."""
     rows: Rows = set()
     write = _TOKENS.get(kind)
-    if write is None:
+    if kind == "string":
+        string_token(rows, 0, value)
+    elif write is None:
         plain_token(rows, 0, value, system)
     else:
         write(rows, set(), 0, value)

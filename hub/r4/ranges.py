@@ -85,18 +85,23 @@ def number_range(text: str) -> tuple[float, float]:
     """(low, high), both inclusive, of a number in a search: half a unit of its last digit on either side, the
     upper end itself excluded. Whatever equals the number lies inside, however many digits it has.
 
+    A single digit with a positive exponent counts as two (`1e2` as `1.0e2`): the page says [95, 105).
     ValueError if it is no number.
 
     >>> number_range("100")
     (99.5, 100.49999999999999)
-    >>> number_range("1e2")[0]
-    50.0
+    >>> number_range("1.00e2")
+    (99.5, 100.49999999999999)
+    >>> number_range("1e2")
+    (95.0, 104.99999999999999)
     """
     try:
         number = _EXACT.create_decimal(text)
         exponent = number.as_tuple().exponent
         if not isinstance(exponent, int):
             raise ValueError("no number")
+        if exponent > 0 and len(number.as_tuple().digits) == 1:
+            exponent -= 1
         half = Decimal(5).scaleb(exponent - 1, _EXACT)
         value = float(number)
         low, high = float(_EXACT.subtract(number, half)), float(_EXACT.add(number, half))

@@ -10,7 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hub.r4.hashes import fold, hash_identifier, hash_of_type, hash_reference, hash_token, hash_uri
+from hub.r4.hashes import (
+    any_case,
+    coded_keys,
+    fold,
+    hash_any_case,
+    hash_identifier,
+    hash_of_type,
+    hash_reference,
+    hash_token,
+    hash_uri,
+)
 from hub.r4.sound import sound
 from hub.r4.structs import target_type
 
@@ -30,15 +40,30 @@ def _token(equal: Rows, n: int, system: str | None, code: str | None) -> None:
         equal.add((n, hash_token(system, None)))
 
 
+def _coded(equal: Rows, n: int, system: str | None, code: str | None) -> None:
+    if code is not None:
+        anywhere, own = coded_keys(system or "", code)
+        equal.add((n, anywhere))
+        equal.add((n, own))
+    if system:
+        equal.add((n, hash_token(system, None)))
+
+
 def plain_token(equal: Rows, n: int, value: Any, system: str | Mapping[str, str]) -> None:
     """A bare value: `system` is what its value set implies, by code where the set draws on several."""
     code = value if type(value) is str else "true" if value else "false"
     implied = system if type(system) is str else system.get(code, "")  # type: ignore[union-attr]
-    _token(equal, n, implied, code)
+    (_coded if implied else _token)(equal, n, implied, code)
+
+
+def string_token(equal: Rows, n: int, value: str) -> None:
+    """A string that is searched as a token: in any case."""
+    equal.add((n, hash_any_case(value)))
+    equal.add((n, hash_token("", any_case(value))))
 
 
 def coding_token(equal: Rows, text: Rows, n: int, value: Any) -> None:
-    _token(equal, n, value.system, value.code)
+    _coded(equal, n, value.system, value.code)
     if value.display is not None:
         text.add((n, fold(value.display)))
 
@@ -46,7 +71,7 @@ def coding_token(equal: Rows, text: Rows, n: int, value: Any) -> None:
 def codeableconcept_token(equal: Rows, text: Rows, n: int, value: Any) -> None:
     if value.coding is not None:
         for coding in value.coding:
-            _token(equal, n, coding.system, coding.code)
+            _coded(equal, n, coding.system, coding.code)
             if coding.display is not None:
                 text.add((n, fold(coding.display)))
     if value.text is not None:
@@ -69,10 +94,15 @@ def identifier_token(equal: Rows, text: Rows, n: int, value: Any) -> None:
 
 
 def contactpoint_token(equal: Rows, text: Rows, n: int, value: Any) -> None:
-    """By use, as the specification's table has it, and by system, as clients also ask."""
+    """By value in any case; by use and by system, too, as clients ask although R4 has no such form."""
     systems = {one for one in (value.use, value.system) if one is not None}
-    for system in systems or {None}:
-        _token(equal, n, system, value.value)
+    if value.value is not None:
+        equal.add((n, hash_any_case(value.value)))
+    for system in systems or {""}:
+        if value.value is not None:
+            equal.add((n, hash_token(system, any_case(value.value))))
+        if system:
+            equal.add((n, hash_token(system, None)))
 
 
 # -- strings
@@ -184,7 +214,7 @@ def has_extension(value: Any, url: str) -> bool:
 FUNCTIONS: dict[str, Any] = {
     f.__name__: f
     for f in (
-        plain_token, coding_token, codeableconcept_token, identifier_token, contactpoint_token,
+        plain_token, string_token, coding_token, codeableconcept_token, identifier_token, contactpoint_token,
         plain_text, name_text, address_text, plain_sound, name_sound,
         reference_key, canonical_key, resource_key, uri_key, points_at, has_extension, contains,
     )

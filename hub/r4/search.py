@@ -244,7 +244,9 @@ def _value_lines(parameter: SearchParameter, kind: str, system: str, name: str) 
     """The calls that write the rows of one value, by type of parameter and of value."""
     number = parameter.number
     if parameter.type == "token":
-        if kind in ("code", "boolean", "string", "id", "uri", "canonical", "markdown"):
+        if kind in ("string", "markdown"):
+            return [f"string_token(E, {number}, {name})"]
+        if kind in ("code", "boolean", "id", "uri", "canonical"):
             return [f"plain_token(E, {number}, {name}, {system})"]
         return [f"{kind.lower()}_token(E, T, {number}, {name})"]
     if parameter.type == "string":

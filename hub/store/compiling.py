@@ -34,6 +34,7 @@ from hub.store.escapes import BadValue, split, unescape
 from hub.store.keys import PRESENT, Packed
 from hub.store.query import Asked
 from hub.store.recheck import certain
+from hub.store.tokens import token_keys
 from hub.store.words import check_words, matcher
 
 MAX_KEYS = 256
@@ -151,7 +152,8 @@ def _tokens(asked: Asked) -> list[Condition]:
         case "below":
             return [Equal(number, (PRESENT,)), sure(asked)]
         case _:
-            return equals(number, map(read.token_key, values), asked.modifier == "not")
+            keys = (key for value in values for key in token_keys(asked.parameter, value))
+            return equals(number, keys, asked.modifier == "not")
 
 
 def _references(asked: Asked, base: str) -> list[Condition]:
@@ -332,16 +334,16 @@ def _pair(
     return [(r4.hash_pair(key, other), _POINT) for key in keys for other in _keys(kinds[1], second, base)]
 
 
-_KEY_OF: dict[str, Callable[[str], int]] = {
-    "token": read.token_key,
-    "string": lambda value: r4.hash_text(r4.fold(unescape(value))),
-    "uri": lambda value: r4.hash_uri(unescape(value)),
+_KEYS_OF: dict[str, Callable[[str], list[int]]] = {
+    "token": partial(token_keys, None),
+    "string": lambda value: [r4.hash_text(r4.fold(unescape(value)))],
+    "uri": lambda value: [r4.hash_uri(unescape(value))],
 }
 
 
 def _keys(kind: str, value: str, base: str) -> list[int]:
-    if kind in _KEY_OF:
-        return [_KEY_OF[kind](value)]
+    if kind in _KEYS_OF:
+        return _KEYS_OF[kind](value)
     return read.reference_keys(_ANY, "", value, base)
 
 

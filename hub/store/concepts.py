@@ -31,7 +31,7 @@ async def concepts(reader: Reader, asked: Asked) -> list[Condition]:
             issue = error.issues[0]
             text = f"{name}: {issue.diagnostics}"
             raise InvalidSearch(issues=[Issue(code=issue.code, diagnostics=text, expression=name)]) from error
-        keys |= {r4.hash_token(system, code) for system, code in found}
+        keys |= {r4.hash_coded(system, code) for system, code in found}
         if len(keys) > MAX_CONCEPTS:
             raise wrong(name, f"more than {MAX_CONCEPTS} concepts; ask a narrower one", "too-costly")
     return equals(asked.parameter.number, sorted(keys), asked.modifier == "not-in")

@@ -2,8 +2,8 @@
 
 A cursor carries the place of the last match and how far the store had got when the search began. What changed
 since then stands where it stood at that moment, so that nothing which goes on matching is skipped or shown
-twice; what is new since may be missing. On PostgreSQL a transaction may take its places in commit order and end
-after others that took later ones: the cursor knows which had not ended, and theirs counts as changed since.
+twice; what is new since may be missing. On PostgreSQL a transaction may take its places in commit order and
+end after others that took later ones: the cursor knows which had not ended, and theirs counts as changed.
 """
 
 from __future__ import annotations

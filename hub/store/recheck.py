@@ -13,7 +13,7 @@ from hub.r4.hashes import folded
 from hub.store import extracting
 from hub.store.escapes import split, unescape
 from hub.store.query import Asked
-from hub.store.values import parts_of_token
+from hub.store.tokens import token_test, tokens_in
 
 _PARTS = frozenset(
     [
@@ -47,8 +47,9 @@ def certain(asked: Asked, body: bytes) -> bool:
         wanted = [unescape(value) for value in asked.values]
         return any(holds(text, one) for text in _texts(values(asked, body)) for one in wanted)
     if kind == "token" and modifier == "":
-        tests = [_token_test(value) for value in asked.values]
-        return any(test(*token) for token in _tokens(values(asked, body)) for test in tests)
+        tests = [token_test(value) for value in asked.values]
+        found = tokens_in(values(asked, body), asked.parameter)
+        return any(test(*token) for token in found for test in tests)
     if kind == "composite" and "string" in asked.parameter.components:
         return any(_pair(asked, value, r4.tree(body)) for value in asked.values)
     below = _BELOW.get(kind) if modifier == "below" else None
@@ -117,31 +118,6 @@ def _leaves(node: list[Any]) -> Iterator[str]:
     return (one for one in node if isinstance(one, str))
 
 
-def _token_test(value: str) -> Callable[[str | None, str], bool]:
-    system, code = parts_of_token(value)
-    return lambda s, c: (system is None or s is None or s == system) and (code is None or c == code)
-
-
-def _tokens(node: Any) -> Iterator[tuple[str | None, str]]:
-    """(system, code) of every token; None where the system is not written but implied."""
-    if isinstance(node, bool):
-        yield None, "true" if node else "false"
-    elif isinstance(node, str):
-        yield None, node
-    elif isinstance(node, list):
-        for one in node:
-            yield from _tokens(one)
-    elif isinstance(node, dict):
-        if "coding" in node:
-            yield from _tokens(node["coding"])
-        system = node.get("system", "")
-        yield None if system in _CONTACTS else system, node.get("code") or node.get("value") or ""
-
-
-_CONTACTS = frozenset({"phone", "fax", "email", "pager", "url", "sms", "other"})
-"""The systems of a ContactPoint, which is asked by its use as well."""
-
-
 def _pair(asked: Asked, value: str, tree: Any) -> bool:
     """A composite with a string: the parts of one group both match, the string by its beginning."""
     wanted = split(value, "$")
@@ -158,8 +134,8 @@ def _pair(asked: Asked, value: str, tree: Any) -> bool:
 def _part(kind: str, wanted: str, found: list[Any]) -> bool:
     if kind == "string":
         return any(_STRINGS[""](text, unescape(wanted)) for text in _texts(found))
-    test = _token_test(wanted)
-    return any(test(*token) for token in _tokens(found))
+    test = token_test(wanted)
+    return any(test(*token) for token in tokens_in(found))
 
 
 def _walk(nodes: list[Any], steps: list[Any]) -> list[Any]:

@@ -20,11 +20,6 @@ _DATE = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+ -]\d\
 _NUMBER = re.compile(r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})([eE][+ -]?\d{1,3})?", re.ASCII)
 
 
-def token_key(value: str) -> int:
-    """The key of `code`, `system|code`, `|code`, `system|`."""
-    return r4.hash_token(*parts_of_token(value))
-
-
 def parts_of_token(value: str) -> tuple[str | None, str | None]:
     """(system, code) of a token; None: any."""
     parts = [unescape(part) for part in split(value, "|")]

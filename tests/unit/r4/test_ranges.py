@@ -60,7 +60,11 @@ def test_a_number_is_as_wide_as_its_last_digit() -> None:
     """Its upper end is not part of it (http://hl7.org/fhir/R4/search.html#number)."""
     assert number_range("100") == (99.5, nextafter(100.5, 0))
     assert number_range("100.00") == (99.995, nextafter(100.005, 0))
-    assert number_range("1e2") == (50.0, nextafter(150.0, 0))
+    assert number_range("1e2") == (95.0, nextafter(105.0, 0))
+    assert number_range("1.0e2") == (95.0, nextafter(105.0, 0))
+    assert number_range("1.00e2") == (99.5, nextafter(100.5, 0))
+    assert number_range("12e2") == (1150.0, nextafter(1250.0, 0))
+    assert number_range("5e-1") == (0.45, nextafter(0.55, 0))
     assert number_range("-5.4") == (-5.45, nextafter(-5.35, -6))
     for text in ("", "x", "NaN", "Infinity"):
         with pytest.raises(ValueError):
