@@ -50,6 +50,36 @@ async def test_the_suite_passes_twice_and_leaves_nothing_behind(one_app: FastAPI
             assert left["total"] == 0, kind
 
 
+def otherwise(request: httpx.Request, right: httpx.Response) -> httpx.Response:
+    """What R4 leaves to the server, decided another way than the hub does."""
+    if right.status_code == 204:
+        return changed(right, status=200, body=FINE, media_type="application/fhir+json")
+    if right.status_code == 410:
+        right = changed(right, status=404)
+    if right.status_code == 422:
+        right = changed(right, status=400)
+    if "location" in right.headers:
+        right = changed(right, location=right.headers["location"].removeprefix(f"{BASE}/"))
+    right = changed(right, without="Last-Modified")
+    if right.headers.get("content-type", "").startswith("application/fhir+json"):
+        right = changed(right, media_type="application/fhir+json; charset=UTF-8")
+        body = right.json() if right.content else {}
+        if body.get("type") == "searchset" and "_summary" not in str(request.url):
+            body.pop("total", None)
+            return changed(right, body=body)
+    return right
+
+
+FINE = {"resourceType": "OperationOutcome", "issue": [{"severity": "information", "code": "informational"}]}
+
+
+async def test_a_server_that_decides_otherwise_where_r4_lets_it_passes(one_app: FastAPI) -> None:
+    async with conformance.reach(BASE, Spoiled(one_app, otherwise)) as server:
+        results = [await conformance.run(script, server) for script in conformance.read()]
+    failed = [line for one in results for line in told(one) if ": warning: " not in line]
+    assert failed == []
+
+
 def deleted_stays(request: httpx.Request, right: httpx.Response) -> httpx.Response:
     """A delete that is answered and does nothing would look like this to a reader."""
     return changed(right, status=200, body={"resourceType": "Patient"}) if right.status_code == 410 else right

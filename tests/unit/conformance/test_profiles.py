@@ -13,6 +13,7 @@ from hub import content, fhirpath, r4
 from hub.conformance.scripts import read_resource
 from hub.terminology.identifiers import ID_CARD_SYSTEM, id_card_is_valid
 from tests.unit.conformance.differential import broken
+from tests.unit.conformance.rules_of_r4 import violated
 
 PACKAGE = content.conformance()
 BASE = "https://sanyi-hub.org/fhir"
@@ -59,12 +60,19 @@ def of_example(file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 @pytest.mark.parametrize("file", resources(), ids=lambda file: file.relative_to(PACKAGE).as_posix())
 def test_every_resource_is_valid_r4(file: Path) -> None:
     r4.decode(file.read_bytes(), strict_keys=True)
+    assert violated(read_resource(file)) == []
 
 
 @pytest.mark.parametrize("file", sorted((PACKAGE / "examples").glob("*.json")), ids=lambda file: file.stem)
 def test_a_valid_example_keeps_every_rule(file: Path) -> None:
     example, rules = of_example(file)
     assert broken(rules, example) == set()
+
+
+def test_an_invariant_that_is_broken_is_seen() -> None:
+    person = {"resourceType": "Patient", "contact": [{"gender": "male"}]}
+    assert violated(person) == ["Patient.contact[0]: pat-1"]
+    assert violated(person | {"contained": [{"resourceType": "Basic", "id": "b"}]})[0] == "Patient: dom-3"
 
 
 def test_each_profile_has_a_valid_and_an_invalid_example() -> None:
