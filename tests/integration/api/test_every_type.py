@@ -43,6 +43,22 @@ async def test_every_type_is_created_read_found_changed_and_deleted(client: http
         assert history["total"] == 3
 
 
+async def test_every_type_goes_through_xml_and_loses_nothing(client: httpx.AsyncClient) -> None:
+    as_xml = {"Content-Type": "application/fhir+xml", "Accept": "application/fhir+xml"}
+    for type_name in r4.TYPES:
+        for variant in range(2):
+            body = richest(type_name, f"v{variant}", variant) | WITHOUT_EFFECT.get(type_name, {})
+            path = f"/fhir/{type_name}/v{variant}"
+            assert (await client.put(path, json=body)).status_code == 201
+            through = await client.get(path, headers=as_xml)
+            again = await client.put(path, content=through.content, headers=as_xml)
+            assert again.status_code == 200, (type_name, again.text)
+            stored = (await client.get(path, headers=AS_FHIR)).json()
+            meta = stored.pop("meta")
+            assert {**stored, "meta": body["meta"]} == body
+            assert {name: meta[name] for name in body["meta"]} == body["meta"]
+
+
 async def test_every_parameter_of_every_type_finds_what_has_a_value_for_it(client: httpx.AsyncClient) -> None:
     resources = []
     for type_name in r4.TYPES:
