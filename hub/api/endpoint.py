@@ -38,8 +38,10 @@ class Endpoint:
         self._api = api
         self._interactions = interactions
         self._form = path.endswith("/_search")
+        operation = path.endswith("/${name}")  # one may begin something, and no HEAD should
+        self._heads = not operation
         self._allow = ", ".join(
-            sorted({*interactions, *(["HEAD"] if "GET" in interactions else []), "OPTIONS"})
+            sorted({*interactions, *(["HEAD"] if "GET" in interactions and not operation else []), "OPTIONS"})
         )
 
     async def answer(
@@ -48,7 +50,7 @@ class Endpoint:
         """Answer a request; `names` are the parts of its path, `refusal` is what is wrong with them."""
         began = time.perf_counter()
         method = scope["method"]
-        interaction = self._interactions.get("GET" if method == "HEAD" else method)
+        interaction = self._interactions.get("GET" if method == "HEAD" and self._heads else method)
         wish = Wish(head=method == "HEAD")
         try:
             answer = await self._answer(scope, receive, interaction, names, refusal, wish)

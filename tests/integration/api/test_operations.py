@@ -81,3 +81,9 @@ async def test_capabilities_name_the_operation(client: httpx.AsyncClient) -> Non
     statement = (await client.get("/fhir/metadata")).json()
     patient = next(one for one in statement["rest"][0]["resource"] if one["type"] == "Patient")
     assert "count" in [one["name"] for one in patient["operation"]]
+
+
+async def test_a_head_begins_no_operation(client: httpx.AsyncClient) -> None:
+    answer = await client.head("/fhir/$export", headers={"Prefer": "respond-async"})
+    assert answer.status_code == 405
+    assert "HEAD" not in answer.headers["allow"]
