@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 import msgspec
 
@@ -18,6 +19,10 @@ from hub.store.store import Store
 from hub.store.walks import Dated, Subject, Walk, dated, place, walks_of
 
 FIRST, MOST = 32, 512
+TOGETHER = 64
+"""Bodies that are fetched by one statement while others wait."""
+TURN = 0.01
+"""Seconds that a search works before others take their turn."""
 """Candidates read at a time: few at first, then more."""
 
 
@@ -36,6 +41,9 @@ class Found(msgspec.Struct):
     def subject(self, rows: Packed) -> Subject:
         """What its places are worked out from."""
         return Subject(self.pid, self.id, self.updated, self.sequence, rows)
+
+
+Pair = tuple[Found, Packed]
 
 
 class Plan(msgspec.Struct):
@@ -157,8 +165,7 @@ async def scanned(
             return
         after = tuple(rows[-1][: walk.width])
         size = min(size * 2, MOST)
-        if isinstance(reader, Store):
-            await asyncio.sleep(0)
+        await turn(reader)
 
 
 def _is_first(walks: list[Walk], place: Row) -> bool:
@@ -179,8 +186,8 @@ async def passed(reader: Reader, plan: Plan, found: Sequence[Found], number: int
     on_rows = [one for one in plan.rest if not isinstance(one, Ids | Checked | Batched)]
     driver = plan.driver
     walks = walks_of(driver, plan.type)
-    kept: list[tuple[Found, Packed]] = []
-    for one, packed in zip(found, rows, strict=True):
+    kept: list[Pair] = []
+    async for one, packed in by_turns(reader, zip(found, rows, strict=True)):
         if plan.before and (one.sequence > plan.before or one.pid in plan.apart):
             continue
         if number >= 0 and place(driver, walks, one.subject(packed)) != one.place:
@@ -190,14 +197,16 @@ async def passed(reader: Reader, plan: Plan, found: Sequence[Found], number: int
     return await held(reader, plan, kept)
 
 
-async def held(reader: Reader, plan: Plan, kept: list[tuple[Found, Packed]]) -> list[Found]:
+async def held(reader: Reader, plan: Plan, kept: list[Pair]) -> list[Found]:
     """Those that pass what is decided on the resource itself, then what is decided on others."""
     looked = [one for one in plan.rest if isinstance(one, Ids | Checked)]
     if plan.exact or any(isinstance(one, Checked | Batched) for one in plan.rest):
-        await filled(reader, [one for one, _ in kept])
+        for start in range(0, len(kept), TOGETHER):
+            await filled(reader, [one for one, _ in kept[start : start + TOGETHER]])
+            await turn(reader)
     kept = [
         (one, packed)
-        for one, packed in kept
+        async for one, packed in by_turns(reader, kept)
         if all(condition.holds(one, packed) for condition in looked)
         and all(certain(asked, one.body) for asked in plan.exact)
     ]
@@ -206,6 +215,22 @@ async def held(reader: Reader, plan: Plan, kept: list[tuple[Found, Packed]]) -> 
             good = await condition.test(reader, [one for one, _ in kept])
             kept = [pair for pair, yes in zip(kept, good, strict=True) if yes]
     return [one for one, _ in kept]
+
+
+async def by_turns(reader: Reader, pairs: Iterable[Pair]) -> AsyncIterator[Pair]:
+    """The same; whoever looks at them lets others take their turn after every TURN seconds."""
+    until = time.perf_counter() + TURN
+    for one in pairs:
+        yield one
+        if time.perf_counter() > until:
+            await turn(reader)
+            until = time.perf_counter() + TURN
+
+
+async def turn(reader: Reader) -> None:
+    """Let others take their turn; a transaction goes on without them."""
+    if isinstance(reader, Store):
+        await asyncio.sleep(0)
 
 
 async def filled(reader: Reader, found: Sequence[Found]) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import os
 import sqlite3
+import threading
 import time
 from collections import deque
 from collections.abc import Coroutine, Iterable, Sequence
@@ -18,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from hub.errors import Retryable
+from hub.errors import Retryable, TooCostly
 from hub.store import lock
 from hub.store.backend import Changed, Row
 from hub.store.memory import Head, Memory, Name
@@ -31,6 +32,13 @@ T = TypeVar("T")
 GATHER = 0.002
 MAX_UNITS = 128
 MAX_SECONDS = 0.025
+STEPS = 10_000
+"""Steps of SQLite's virtual machine between two looks at the clock: about a millisecond."""
+SHORT = 0.02
+"""Seconds that a read may hold up everyone else before it is begun again in a thread."""
+LONG = 30.0
+LONG_READS = 2
+"""Seconds that it may take there, and how many at once."""
 _CLOSED = "The store is closed"
 
 
@@ -152,6 +160,43 @@ class _Unit:
             self.future.set_exception(error)
 
 
+class _Patient:
+    """Reads that take long, each in a thread and with a connection of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._threads = ThreadPoolExecutor(LONG_READS, "long reads")
+        self._own = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+
+    async def rows(self, text: str, args: Sequence[Any]) -> list[Row]:
+        """TooCostly after LONG seconds."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, text, args)
+
+    def _read(self, text: str, args: Sequence[Any]) -> list[Row]:
+        connection = getattr(self._own, "connection", None) or self._connect()
+        until = time.perf_counter() + LONG
+        connection.set_progress_handler(lambda: time.perf_counter() > until, STEPS * 100)
+        try:
+            return connection.execute(text, args).fetchall()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+                raise
+            raise TooCostly(f"the search took more than {LONG:.0f} s; ask for less") from None
+
+    def _connect(self) -> sqlite3.Connection:
+        made = self._own.connection = connect(self._path)
+        made.execute("PRAGMA query_only = ON")
+        made.execute("PRAGMA cache_size = -8192")
+        self._connections.append(made)
+        return made
+
+    def close(self) -> None:
+        self._threads.shutdown()
+        for one in self._connections:
+            one.close()
+
+
 class SqliteStore(Store):
     """See `hub.store.store.Store`."""
 
@@ -164,6 +209,9 @@ class SqliteStore(Store):
         self._writer = connect(path)
         self._reader = connect(path)
         self._reader.execute("PRAGMA query_only = ON")
+        self._reader.set_progress_handler(self._overdue, STEPS)
+        self._until = 0.0
+        self._patient = _Patient(path)
         self._waiting: deque[_Unit] = deque()
         self._wake = asyncio.Event()
         self._full = asyncio.Event()
@@ -188,7 +236,17 @@ class SqliteStore(Store):
         return await future
 
     async def rows(self, statement: Statement, *args: Any) -> list[Row]:
-        return self._reader.execute(statement.sqlite, args).fetchall()
+        self._until = time.perf_counter() + SHORT
+        try:
+            return self._reader.execute(statement.sqlite, args).fetchall()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+                raise
+        return await self._patient.rows(statement.sqlite, args)
+
+    def _overdue(self) -> bool:
+        """Asked by SQLite from time to time: whether a statement holds up everyone else."""
+        return time.perf_counter() > self._until
 
     async def close(self) -> None:
         if self._closing:
@@ -197,6 +255,7 @@ class SqliteStore(Store):
         self._wake.set()
         await self._task
         self._committer.shutdown()
+        self._patient.close()
         self._reader.close()
         self._writer.close()
         os.close(self._lock_file)

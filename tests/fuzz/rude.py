@@ -139,7 +139,7 @@ async def long_headers(address: Address) -> str:
 async def ten_thousand_entries(address: Address) -> str:
     """Batches and transactions of 10,000, which are answered or refused."""
     for kind in ("batch", "transaction"):
-        reads = [{"request": {"method": "GET", "url": "Patient/p0"}}] * 10_000
+        reads = [{"request": {"method": "GET", "url": "Patient/steady"}}] * 10_000
         body = json.dumps({"resourceType": "Bundle", "type": kind, "entry": reads}).encode()
         if wrong := await _expect(address, Request("POST", "/fhir", body, dict(JSON)), 200, 400, 413, 422):
             return f"{kind}: {wrong}"
