@@ -8,7 +8,7 @@ from typing import Any
 from hub import fhirpath, r4
 
 EMPTY_IS_FINE = {"ref-1", "bdl-8"}
-"""Their expressions give nothing for a Reference without reference, an entry without fullUrl: both are fine."""
+"""What gives nothing for a Reference without reference and an entry without fullUrl, both of them fine."""
 ADVICE = {"dom-6"}
 """A narrative is recommended, not demanded."""
 
