@@ -33,6 +33,7 @@ CHROME = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image
         ("application/fhir+xml, */*;q=0.1", "xml"),
         ("application/fhir+xml, */*", "xml"),
         ("*/*, application/fhir+json;q=0", "xml"),
+        ("application/json;q=0.9, */*", "json"),
         ("application/*;q=0.5, application/fhir+json;q=0.1", "xml"),
         ("text/turtle, application/fhir+xml;q=0.2", "xml"),
         ("application/fhir+json; fhirVersion=3.0, application/fhir+xml; fhirVersion=4.0", "xml"),
