@@ -9,6 +9,7 @@ from fastapi import APIRouter, Body, Depends, Path, Query, Request
 from hub import security
 from hub.api import auditing, rows
 from hub.api.desk import Desk
+from hub.api.outcome import BadRequest
 from hub.errors import NotFound
 from hub.messages import Caller
 from hub.store import audit, inbox, outbox, subscriptions, talks
@@ -22,9 +23,11 @@ Id = Annotated[int, Path(ge=1, le=2**53)]
 
 
 def caller(request: Request) -> Caller:
-    """Who asks; Forbidden unless it may use the admin routes."""
+    """Who asks; Forbidden unless it may use the admin routes, 400 for a NUL, which no database takes."""
     found = security.caller_of(request.scope["headers"], request.scope.get("client"))
     security.authorize(found, "admin")
+    if b"%00" in request.scope["query_string"] or "\x00" in request.scope["path"]:
+        raise BadRequest("the URL contains the character NUL")
     return found
 
 
@@ -49,7 +52,9 @@ def _channels(routes: APIRouter, desk: Desk) -> None:
 
     @routes.post("/channels/{name}/pause", tags=["channels"])
     async def pause(
-        name: str, who: Who, reason: Annotated[str, Body(embed=True)] = "paused by an operator"
+        name: str,
+        who: Who,
+        reason: Annotated[str, Body(embed=True, pattern=r"^[^\x00]*$")] = "paused by an operator",
     ) -> JsonRow:
         """Stop receiving and delivering, also after a restart."""
         await desk.pause(name, reason[:500])

@@ -96,3 +96,14 @@ async def test_a_patch_with_a_heavy_expression_is_refused(client: httpx.AsyncCli
     patch = {"resourceType": "Parameters", "parameter": [{"name": "operation", "part": part}]}
     answer = await client.patch("/fhir/Patient/a", json=patch)
     assert (answer.status_code, whole(answer)["code"]) == (422, "processing")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["messages?channel=a%00b", "deliveries?state=%00", "journeys/a%00b", "audit?actor=%00", "messages?x=%00"],
+)
+async def test_the_character_nul_reaches_no_database(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(f"/admin/{path}")
+    assert answer.status_code in (400, 404, 422)
+    paused = await client.post("/admin/channels/none/pause", json={"reason": "a\x00b"})
+    assert paused.status_code in (400, 404, 422)
