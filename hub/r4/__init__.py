@@ -29,9 +29,11 @@ from hub.r4.definitions import (
 )
 from hub.r4.hashes import (
     TEXT_LIMIT,
+    WORD,
     any_case,
     case_counts,
     fold,
+    fold_text,
     hash_any_case,
     hash_coded,
     hash_identifier,
@@ -47,7 +49,7 @@ from hub.r4.loose import LOOSE_TYPES, loose_keys
 from hub.r4.ranges import MAX_MICROS, MIN_MICROS, date_range, number_range
 from hub.r4.rows import CONTAINED
 from hub.r4.rows import local as local_reference
-from hub.r4.search import Keys, keys
+from hub.r4.search import Keys, has_words, keys
 from hub.r4.sound import sound
 from hub.r4.structs import resource_type, struct, target_type
 
@@ -61,6 +63,7 @@ __all__ = [
     "PRIMITIVES",
     "TEXT_LIMIT",
     "TYPES",
+    "WORD",
     "Constraint",
     "Definition",
     "Element",
@@ -82,6 +85,8 @@ __all__ = [
     "element",
     "encode",
     "fold",
+    "fold_text",
+    "has_words",
     "hash_any_case",
     "hash_coded",
     "hash_identifier",

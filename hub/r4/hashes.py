@@ -46,7 +46,7 @@ _OTHERS = frozenset({
 
 @lru_cache(1024)
 def case_counts(system: str) -> bool:
-    """Whether codes of a system differ by their case: of those that R4 publishes as `caseSensitive`, and UCUM.
+    """Whether codes of a system differ by their case: of what R4 publishes as `caseSensitive`, and of UCUM.
 
     Of the others (all of HL7 v2, and whatever is not known) a code is found in any case, as
     http://hl7.org/fhir/R4/search.html#token asks for when in doubt.
@@ -136,3 +136,29 @@ def folded(text: str) -> str:
         decomposed = unicodedata.normalize("NFKD", text.casefold())
         found = "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
     return " ".join(found.split())
+
+
+_PUNCTUATION = {n: None for n in range(128) if unicodedata.category(chr(n))[0] == "P"}
+
+
+@lru_cache(1024)
+def fold_text(text: str) -> str:
+    """How strings are searched: folded, and punctuation left out; at most TEXT_LIMIT characters.
+
+    http://hl7.org/fhir/R4/search.html#string
+
+    >>> fold_text("O'Brien,  買買提·吐爾遜")
+    'obrien 買買提吐爾遜'
+    """
+    return folded_text(text)[:TEXT_LIMIT]
+
+
+def folded_text(text: str) -> str:
+    """The same for a text of any length."""
+    if text.isascii():
+        return " ".join(text.translate(_PUNCTUATION).lower().split())
+    return folded("".join(c for c in text if unicodedata.category(c)[0] != "P"))
+
+
+WORD = "\U0010fffd"
+"""What a word of a family name begins with in the index, so that it stands after every name."""

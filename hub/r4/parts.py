@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import tzinfo
 from typing import Any
 
-from hub.r4.hashes import fold, hash_pair, hash_text
+from hub.r4.hashes import fold_text, hash_pair, hash_text
 from hub.r4.rows import (
     codeableconcept_token,
     coding_token,
@@ -53,7 +53,7 @@ def component_reference(found: Rows, value: Any, base: str) -> None:
 
 
 def component_string(found: Rows, value: str) -> None:
-    found.add(hash_text(fold(value)))
+    found.add(hash_text(fold_text(value)))
 
 
 def component_quantity(found: Rows, value: Any, kind: str) -> None:

@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from hub.r4.hashes import (
+    WORD,
     any_case,
     coded_keys,
     fold,
+    fold_text,
     hash_any_case,
     hash_identifier,
     hash_of_type,
@@ -65,7 +67,7 @@ def string_token(equal: Rows, n: int, value: str) -> None:
 def coding_token(equal: Rows, text: Rows, n: int, value: Any) -> None:
     _coded(equal, n, value.system, value.code)
     if value.display is not None:
-        text.add((n, fold(value.display)))
+        text.add((n, fold_text(value.display)))
 
 
 def codeableconcept_token(equal: Rows, text: Rows, n: int, value: Any) -> None:
@@ -73,9 +75,9 @@ def codeableconcept_token(equal: Rows, text: Rows, n: int, value: Any) -> None:
         for coding in value.coding:
             _coded(equal, n, coding.system, coding.code)
             if coding.display is not None:
-                text.add((n, fold(coding.display)))
+                text.add((n, fold_text(coding.display)))
     if value.text is not None:
-        text.add((n, fold(value.text)))
+        text.add((n, fold_text(value.text)))
 
 
 def identifier_token(equal: Rows, text: Rows, n: int, value: Any) -> None:
@@ -85,10 +87,10 @@ def identifier_token(equal: Rows, text: Rows, n: int, value: Any) -> None:
     if kind is None:
         return
     if kind.text is not None:
-        text.add((n, fold(kind.text)))
+        text.add((n, fold_text(kind.text)))
     for coding in kind.coding or ():
         if coding.display is not None:
-            text.add((n, fold(coding.display)))
+            text.add((n, fold_text(coding.display)))
         if number is not None:
             equal.add((n, hash_of_type(coding.system or "", coding.code or "", number)))
 
@@ -109,7 +111,15 @@ def contactpoint_token(equal: Rows, text: Rows, n: int, value: Any) -> None:
 
 
 def plain_text(text: Rows, n: int, value: str) -> None:
-    text.add((n, fold(value)))
+    text.add((n, fold_text(value)))
+
+
+def family_text(text: Rows, n: int, value: str) -> None:
+    """A family name, and each further word of it (http://hl7.org/fhir/R4/search.html#string)."""
+    folded = fold_text(value)
+    text.add((n, folded))
+    if " " in folded:
+        text.update((n, WORD + word) for word in folded.split(" ")[1:])
 
 
 def _name_parts(value: Any) -> list[str]:
@@ -120,7 +130,9 @@ def _name_parts(value: Any) -> list[str]:
 
 def name_text(text: Rows, n: int, value: Any) -> None:
     for part in _name_parts(value):
-        text.add((n, fold(part)))
+        text.add((n, fold_text(part)))
+    if value.family is not None and " " in value.family:
+        family_text(text, n, value.family)
 
 
 def plain_sound(text: Rows, n: int, value: str) -> None:
@@ -139,11 +151,11 @@ def name_sound(text: Rows, n: int, value: Any) -> None:
 def address_text(text: Rows, n: int, value: Any) -> None:
     for part in (value.text, value.city, value.district, value.state, value.postalCode, value.country):
         if part is not None:
-            text.add((n, fold(part)))
+            text.add((n, fold_text(part)))
     if value.line is not None:
         for part in value.line:
             if part is not None:
-                text.add((n, fold(part)))
+                text.add((n, fold_text(part)))
 
 
 # -- references and uris
@@ -215,7 +227,7 @@ FUNCTIONS: dict[str, Any] = {
     f.__name__: f
     for f in (
         plain_token, string_token, coding_token, codeableconcept_token, identifier_token, contactpoint_token,
-        plain_text, name_text, address_text, plain_sound, name_sound,
+        plain_text, family_text, name_text, address_text, plain_sound, name_sound,
         reference_key, canonical_key, resource_key, uri_key, points_at, has_extension, contains,
     )
 }  # fmt: skip

@@ -73,12 +73,19 @@ def source_of(type_name: str) -> tuple[str, dict[str, Any]]:
                 root.at(steps).composites.append((parameter, components))
         else:
             for steps, kind, valueset in parameter.plan:
+                if has_words(steps, kind) and kind == "string":
+                    kind = "family"
                 root.at(steps).values.append((parameter, kind, valueset))
     writer = _Writer(type_name, main)
     if "contained" in definitions.members(type_name):
         writer.add(1, "if o.contained is not None: contains(E, o.contained)")
     writer.node(root, "o", 1)
     return writer.text(), writer.names
+
+
+def has_words(steps: list[Any], kind: str) -> bool:
+    """Whether what a plan finds are names whose family part is searched word by word."""
+    return kind == "HumanName" or (kind == "string" and bool(steps) and steps[-1][1:2] == ["family"])
 
 
 class _Node:
@@ -250,7 +257,7 @@ def _value_lines(parameter: SearchParameter, kind: str, system: str, name: str) 
             return [f"plain_token(E, {number}, {name}, {system})"]
         return [f"{kind.lower()}_token(E, T, {number}, {name})"]
     if parameter.type == "string":
-        table = {"HumanName": "name", "Address": "address"}
+        table = {"HumanName": "name", "Address": "address", "family": "family"}
         how = "sound" if parameter.sounds else "text"
         return [f"{table.get(kind, 'plain')}_{how}(T, {number}, {name})"]
     if parameter.type == "special":

@@ -146,7 +146,10 @@ def _tokens(asked: Asked) -> list[Condition]:
     number, values = asked.parameter.number, asked.values
     match asked.modifier:
         case "text":
-            return _texts(number, (Wanted("starts", r4.fold(unescape(value))) for value in values))
+            texts = [unescape(value) for value in values]
+            if not all(map(r4.fold_text, texts)):
+                raise BadValue("expected some text")
+            return _starting(asked, texts)
         case "of-type":
             return equals(number, map(read.of_type_key, values))
         case "below":
@@ -174,14 +177,25 @@ def _strings(asked: Asked) -> list[Condition]:
     number, values = parameter.number, [unescape(value) for value in asked.values]
     if parameter.sounds:
         return _texts(number, (Wanted("starts", r4.sound(value)) for value in values))
-    folded = [r4.fold(value) for value in values]
-    if not all(folded):
+    if not all(value.strip() for value in values):
         raise BadValue("expected some text")
+    folded = [r4.fold_text(value) for value in values]
     if modifier == "exact":
         return [*_texts(number, (Wanted("exact", text) for text in folded)), sure(asked)]
-    if modifier == "contains":
+    if modifier == "contains" and all(folded):
         return _contained(asked, folded)
-    found = _texts(number, (Wanted("starts", text) for text in folded))
+    return _starting(asked, values)
+
+
+def _starting(asked: Asked, values: list[str]) -> list[Condition]:
+    """Texts that begin with one of the values; where rows cannot tell, the body does."""
+    number = asked.parameter.number
+    folded = [r4.fold_text(value) for value in values]
+    if not all(folded):  # nothing but punctuation
+        return [Equal(number, (PRESENT,)), sure(asked)]
+    words = any(r4.has_words(steps, kind) for steps, kind, *_ in asked.parameter.plan or ())
+    wanted = [text for one in folded for text in ((one, r4.WORD + one) if words else (one,))]
+    found = _texts(number, (Wanted("starts", text) for text in wanted))
     return [*found, sure(asked)] if any(len(text) == r4.TEXT_LIMIT for text in folded) else found
 
 
@@ -336,7 +350,7 @@ def _pair(
 
 _KEYS_OF: dict[str, Callable[[str], list[int]]] = {
     "token": partial(token_keys, None),
-    "string": lambda value: [r4.hash_text(r4.fold(unescape(value)))],
+    "string": lambda value: [r4.hash_text(r4.fold_text(unescape(value)))],
     "uri": lambda value: [r4.hash_uri(unescape(value))],
 }
 

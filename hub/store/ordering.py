@@ -23,7 +23,7 @@ from hub.store.keys import NO_VALUE, Packed, looked_at
 from hub.store.names import type_number
 from hub.store.query import Order
 from hub.store.single import main_date
-from hub.store.walks import Bound, Kind, Walk
+from hub.store.walks import Bound, Walk
 
 MAX_SORTED = 100_000
 """Matches that are sorted without an index; more are refused as too costly."""
@@ -84,7 +84,11 @@ def _value(order: Order, one: Found, rows: Packed, alone: bool) -> tuple[Any, ..
     pick = max if order.descending else min
     found: list[Any]
     if parameter.type in _TEXTS:
-        found = [value for number, value in rows.text if number == parameter.number]
+        found = [
+            value
+            for number, value in rows.text
+            if number == parameter.number and not value.startswith(r4.WORD)
+        ]
         return (_VALUE, pick(found)) if found else _without(order, rows)
     if parameter.type in _RANGES:
         found = [(low, high) for number, low, high in rows.ranges if number == parameter.number]
@@ -283,8 +287,9 @@ def _lead_walk(type_name: str, lead: Order, rank: int) -> Walk:
         return Walk("equal", (parameter.number, NO_VALUE))
     if rank == _ABSENT:
         return Walk("absent", (number, parameter.number))
-    kind: Kind = "text" if parameter.type in _TEXTS else "range"
-    return Walk(kind, (parameter.number,), descending=lead.descending)
+    if parameter.type in _TEXTS:  # words of a name are no values to sort by
+        return Walk("text", (parameter.number,), None, Bound(r4.WORD, True), descending=lead.descending)
+    return Walk("range", (parameter.number,), descending=lead.descending)
 
 
 async def _along(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from hub import r4
-from hub.r4.hashes import folded
+from hub.r4.hashes import folded, folded_text
 from hub.store import extracting
 from hub.store.escapes import split, unescape
 from hub.store.query import Asked
@@ -68,10 +68,15 @@ def values(asked: Asked, body: bytes) -> list[Any]:
 
 
 _STRINGS: dict[str, Callable[[str, str], bool]] = {
-    "": lambda text, wanted: folded(text).startswith(folded(wanted)),
+    "": lambda text, wanted: _comparable(text, wanted).startswith(_comparable(wanted, wanted)),
     "exact": lambda text, wanted: text == wanted,
-    "contains": lambda text, wanted: folded(wanted) in folded(text),
+    "contains": lambda text, wanted: _comparable(wanted, wanted) in _comparable(text, wanted),
 }
+
+
+def _comparable(text: str, wanted: str) -> str:
+    """A text without punctuation, unless nothing else is wanted."""
+    return folded_text(text) if folded_text(wanted) else folded(text)
 
 
 def _uri_below(text: str, wanted: str, tree: Any) -> bool:
