@@ -13,6 +13,7 @@ from hub.errors import Issue, PreconditionFailed
 from hub.store import audit as table
 from hub.store import resources
 from hub.store.backend import Tx
+from hub.store.names import name_key
 from hub.store.resources import Draft, Written
 from hub.validation import structure
 
@@ -110,6 +111,18 @@ def existing(ask: Ask, stored: resources.Stored) -> Answer:
         body=stored.body,
     )
     return answer(ask, same, status=200)
+
+
+async def check_none_match(tx: Tx, ask: Ask, id: str) -> None:
+    """PreconditionFailed if If-None-Match names the current version (RFC 9110, 13.1.2); `*` is for `put`."""
+    if ask.if_none_match in ("", "*"):
+        return
+    await tx.lock([name_key(ask.type, id)])
+    stored = await resources.get(tx, ask.type, id)
+    if stored is not None and not stored.deleted and str(stored.version) in ask.if_none_match.split(","):
+        raise PreconditionFailed(
+            f"{ask.type}/{id} is at version {stored.version}, which If-None-Match excludes"
+        )
 
 
 async def only_match(tx: Tx, type_name: str, criteria: Parameters) -> str | None:

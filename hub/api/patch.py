@@ -58,7 +58,7 @@ async def written(api: Api, tx: Tx, ask: Ask, id: str, change: Change) -> Writte
     if ask.if_match not in (None, ANY_VERSION, stored.version):
         text = f"{ask.type}/{id} is at version {stored.version}, not {ask.if_match}; read it again"
         raise PreconditionFailed(text)
-    if ask.if_none_match in ("*", str(stored.version)):
+    if {"*", str(stored.version)} & set(ask.if_none_match.split(",")):
         raise PreconditionFailed(f"{ask.type}/{id} exists, as version {stored.version}")
     content = patched(stored.body, change)
     try:

@@ -193,7 +193,7 @@ async def _write_ready(tx: Tx, plan: Plan, steps_: list[Step], replies: dict[int
 
 
 def _conditional_write(ask: Ask) -> bool:
-    return ask.if_match is not None or ask.if_none_match == "*"
+    return ask.if_match is not None or bool(ask.if_none_match)
 
 
 async def _write(api: Api, tx: Tx, plan: Plan, step: Step, replies: dict[int, Reply], *, last: bool) -> bool:
@@ -214,6 +214,7 @@ async def _write(api: Api, tx: Tx, plan: Plan, step: Step, replies: dict[int, Re
 
 async def _put(tx: Tx, ask: Ask, draft: Draft) -> Written:
     must_not_exist = ask.if_none_match == "*"
+    await drafts.check_none_match(tx, ask, draft.id)
     written = await resources.put(tx, draft, if_match=ask.if_match, must_not_exist=must_not_exist)
     await drafts.record(tx, ask, written)
     return written

@@ -19,6 +19,7 @@ async def update(api: Api, ask: Ask) -> Answer:
     must_not_exist = ask.if_none_match == "*"
 
     async def work(tx: Tx) -> Answer:
+        await drafts.check_none_match(tx, ask, ask.id)
         written = await resources.put(tx, draft, if_match=ask.if_match, must_not_exist=must_not_exist)
         await drafts.record(tx, ask, written)
         return drafts.answer(ask, written)
@@ -40,6 +41,7 @@ async def conditional_update(api: Api, ask: Ask) -> Answer:
         if found is None:
             await check_free(tx, ask.type, head)
         must_not_exist = ask.if_none_match == "*"
+        await drafts.check_none_match(tx, ask, target)
         written = await resources.put(tx, draft, if_match=ask.if_match, must_not_exist=must_not_exist)
         await drafts.record(tx, ask, written)
         return drafts.answer(ask, written)

@@ -164,6 +164,8 @@ REFUSED: list[tuple[str, str, Any, dict[str, str], int, str]] = [
     ("PUT", "Patient/p", patient(id="p"), {"If-Match": 'W/"9"'}, 412, "conflict"),
     ("PUT", "Patient/p", patient(id="p"), {"If-Match": "nine"}, 400, "value"),
     ("PUT", "Patient/p", patient(id="p"), {"If-None-Match": "*"}, 412, "conflict"),
+    ("PUT", "Patient/p", patient(id="p", active=True), {"If-None-Match": 'W/"9", W/"1"'}, 412, "conflict"),
+    ("PATCH", "Patient/p", [], {**PATCH, "If-None-Match": 'W/"9", W/"1"'}, 412, "conflict"),
     ("PUT", "Patient/new", patient(id="new"), {"If-Match": 'W/"1"'}, 412, "conflict"),
     ("DELETE", "Patient/p", None, {"If-Match": 'W/"9"'}, 412, "conflict"),
     ("PATCH", "Patient/none", [], PATCH, 404, "not-found"),
@@ -210,3 +212,27 @@ async def test_headers_of_reads_and_writes(client: httpx.AsyncClient) -> None:
         assert (await client.delete(f"/fhir/{path}")).status_code == 204
     back = await client.put("/fhir/Patient/p", json=patient(id="p"))
     assert (back.status_code, back.headers["etag"]) == (201, 'W/"4"')
+
+
+async def test_if_none_match_excludes_versions_of_every_write(client: httpx.AsyncClient) -> None:
+    await client.put("/fhir/Patient/p", json=patient(id="p"))
+    for version, expected in ((1, 412), (7, 200)):
+        changed = patient(id="p", active=version == 7)
+        headers = {"If-None-Match": f'W/"{version}"'}
+        for path in ("Patient/p", f"Patient?identifier={SYSTEM}|1"):
+            answer = await client.put(f"/fhir/{path}", json=changed, headers=headers)
+            assert answer.status_code == expected, answer.text
+        request = {"method": "PUT", "url": "Patient/p", "ifNoneMatch": headers["If-None-Match"]}
+        for kind in ("transaction", "batch"):
+            bundle = {
+                "resourceType": "Bundle",
+                "type": kind,
+                "entry": [{"resource": changed, "request": request}],
+            }
+            answer = await client.post("/fhir", json=bundle)
+            if kind == "batch":
+                status = answer.json()["entry"][0]["response"]["status"]
+                assert status.startswith(str(expected)), answer.text
+            else:
+                assert answer.status_code == expected, answer.text
+    assert (await client.get("/fhir/Patient/p")).headers["etag"] == 'W/"2"'
