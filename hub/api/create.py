@@ -8,7 +8,7 @@ from hub.api.negotiation import query_of
 from hub.store import resources
 from hub.store.backend import Tx
 
-_FORMATS = frozenset({"_format", "_pretty"})
+_FORMATS = frozenset({"_format", "_pretty", "_summary", "_elements"})
 
 
 async def create(api: Api, ask: Ask) -> Answer:

@@ -236,3 +236,11 @@ async def test_if_none_match_excludes_versions_of_every_write(client: httpx.Asyn
             else:
                 assert answer.status_code == expected, answer.text
     assert (await client.get("/fhir/Patient/p")).headers["etag"] == 'W/"2"'
+
+
+async def test_parameters_of_every_interaction_are_no_criteria_of_a_create(client: httpx.AsyncClient) -> None:
+    for query in ("_format=json", "_pretty=true", "_summary=true", "_elements=id"):
+        answer = await client.post(f"/fhir/Patient?{query}", json=patient())
+        assert answer.status_code == 201, query
+    refused = await client.post("/fhir/Patient?foo=bar", json=patient())
+    assert refused.status_code == 400 and await stored(client) == 4
