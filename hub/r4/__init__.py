@@ -51,11 +51,13 @@ from hub.r4.rows import CONTAINED
 from hub.r4.rows import local as local_reference
 from hub.r4.search import Keys, has_words, keys
 from hub.r4.sound import sound
+from hub.r4.spans import CURRENCIES
 from hub.r4.structs import resource_type, struct, target_type
 
 __all__ = [
     "COMPARTMENTS",
     "CONTAINED",
+    "CURRENCIES",
     "DATA_TYPES",
     "LOOSE_TYPES",
     "MAX_MICROS",

@@ -90,8 +90,11 @@ def hash_reference(reference: str) -> int:
     return _hash("r" + reference)
 
 
-def hash_identifier(system: str | None, value: str) -> int:
-    """The key of a reference by identifier (`:identifier`); system None: any, "": explicitly none."""
+def hash_identifier(system: str | None, value: str | None) -> int:
+    """The key of a reference by identifier (`:identifier`); system None: any, "": explicitly none; value
+    None: any of the system."""
+    if value is None:
+        return _hash(f"j{system}")
     return _hash(f"i{'*' if system is None else '=' + system}\x1f{value}")
 
 

@@ -186,6 +186,8 @@ def reference_key(equal: Rows, n: int, value: Any, base: str) -> None:
     if reference is not None:  # `#x` is only kept as "something contained": its id says nothing elsewhere
         equal.add((n, hash_reference(local(reference, base) if reference[0] != "#" else "#")))
     identifier = value.identifier
+    if identifier is not None and identifier.system:
+        equal.add((n, hash_identifier(identifier.system, None)))
     if identifier is not None and identifier.value is not None:
         equal.add((n, hash_identifier(identifier.system or "", identifier.value)))
         equal.add((n, hash_identifier(None, identifier.value)))

@@ -17,6 +17,8 @@ from hub.r4.ranges import MAX_MICROS, MIN_MICROS, date_range
 Rows = set[Any]
 DateOf = Callable[[Any, tzinfo], tuple[int, int]]
 INFINITE = float("inf")
+CURRENCIES = "urn:iso:std:iso:4217"
+"""The system of the codes of a Money."""
 
 
 # -- dates
@@ -111,7 +113,7 @@ def money_quantity(ranges: Rows, composites: Rows, n: int, value: Any) -> None:
     if value.value is not None:
         number = _number(value.value)
         ranges.add((n, number, number))
-        _units(composites, n, "urn:iso:std:iso:4217", value.currency, None, (number, number))
+        _units(composites, n, CURRENCIES, value.currency, None, (number, number))
 
 
 def range_quantity(ranges: Rows, composites: Rows, n: int, value: Any) -> None:

@@ -29,8 +29,8 @@ MODIFIERS: dict[str, frozenset[str]] = {
 """By type of parameter; a reference also takes the name of a resource type."""
 LATER = frozenset({"_filter", "_query"})
 _OWN: dict[str, frozenset[str]] = {
-    "_id": frozenset({"", "not"}),
-    "_lastUpdated": frozenset({""}),
+    "_id": frozenset({"", "not", "missing"}),
+    "_lastUpdated": frozenset({"", "missing"}),
     "_text": frozenset({""}),
     "_content": frozenset({""}),
 }
@@ -106,6 +106,8 @@ class Reading:
         allowed = _OWN.get(parameter.code) or MODIFIERS.get(parameter.type, frozenset())
         if parameter.sounds:
             allowed = allowed & {"", "missing"}
+        if parameter.type == "reference" and {kind for _, kind, *_ in parameter.plan or ()} == {"canonical"}:
+            allowed = allowed - {"identifier"}
         if modifier not in allowed and not (parameter.type == "reference" and modifier in r4.TYPES):
             offered = ", ".join(f":{one}" for one in sorted(allowed) if one) or "none"
             text = f"modifier :{modifier[:40]} is not offered here; a {parameter.type} takes {offered}"

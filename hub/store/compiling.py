@@ -33,7 +33,7 @@ from hub.store.conditions import (
 from hub.store.escapes import BadValue, split, unescape
 from hub.store.keys import PRESENT, Packed
 from hub.store.query import Asked
-from hub.store.recheck import certain
+from hub.store.recheck import certain, of_system
 from hub.store.tokens import token_keys
 from hub.store.words import check_words, matcher
 
@@ -58,7 +58,9 @@ def conditions(asked: Asked, reader: Reader) -> list[Condition]:
 def check(asked: Asked) -> None:
     """ValueError if a value cannot be read."""
     code, modifier = asked.parameter.code, asked.modifier
-    if code == "_lastUpdated":
+    if modifier == "missing":
+        _conditions(asked, UTC, "")
+    elif code == "_lastUpdated":
         read.date_spans(asked.values, UTC)
     elif code in ("_text", "_content"):
         for value in asked.values:
@@ -121,7 +123,7 @@ def _conditions(asked: Asked, zone: tzinfo, base: str) -> list[Condition]:
         case "number":
             return _ranges(number, tuple(read.number_span(value) for value in values))
         case "quantity":
-            return _quantities(number, values)
+            return _quantities(asked)
         case "special":
             return [Equal(number, (PRESENT,)), Near(number, tuple(_place(value) for value in values))]
         case _:
@@ -270,16 +272,36 @@ def _ranges(number: int, spans: tuple[Span, ...]) -> list[Condition]:
     return [Equal(number, (PRESENT,)), OneOf((Range(number, spans),))]
 
 
-def _quantities(number: int, values: tuple[str, ...]) -> list[Condition]:
-    """`5.4`, `5.4|system|code`, `5.4||unit`, in any mixture."""
-    found = [read.quantity(value) for value in values]
-    plain = tuple(span for span, unit in found if unit is None)
-    keyed = tuple((unit, span) for span, unit in found if unit is not None)
+def _quantities(asked: Asked) -> list[Condition]:
+    """`5.4`, `5.4|system|code`, `5.4||unit`, `5.4|system|`, in any mixture."""
+    number = asked.parameter.number
+    found = [read.quantity(value) for value in asked.values]
+    plain = tuple(span for span, system, code in found if not code and not system)
+    keyed = tuple((r4.hash_token(system or None, code), span) for span, system, code in found if code)
+    systems = [(system, span) for span, system, code in found if system and not code]
+    if systems:
+        return [
+            Equal(number, (PRESENT,)),
+            _of_systems(asked, systems, OneOf((Range(number, plain), Keyed(number, keyed)))),
+        ]
     if not keyed:
         return _ranges(number, plain)
     if not plain and len(keyed) <= MAX_KEYS:
         return [Keyed(number, keyed)]
     return [Equal(number, (PRESENT,)), OneOf((Range(number, plain), Keyed(number, keyed)))]
+
+
+def _of_systems(asked: Asked, systems: list[tuple[str, Span]], others: OneOf) -> Checked:
+    """Any unit of a system, which only the body tells, or what rows tell."""
+    number = asked.parameter.number
+
+    def test(one: Candidate, rows: Packed) -> bool:
+        if others.match(rows, 0):
+            return True
+        near = [span for _, span in systems if Range(number, (span,)).match(rows, 0)]
+        return bool(near) and any(of_system(asked, one.body, system, span) for system, span in systems)
+
+    return Checked(test)
 
 
 def _place(value: str) -> tuple[float, float, float]:
@@ -343,9 +365,18 @@ def _pair(
     if kinds[1] == "date":
         return [(key, read.date_span(second, zone)) for key in keys]
     if kinds[1] in ("quantity", "number"):
-        span, unit = read.quantity(second) if kinds[1] == "quantity" else (read.number_span(second), None)
-        return [(key if unit is None else r4.hash_pair(key, unit), span) for key in keys]
+        return [(key, span) for one in keys for key, span in [_measured(kinds[1], one, second)]]
     return [(r4.hash_pair(key, other), _POINT) for key in keys for other in _keys(kinds[1], second, base)]
+
+
+def _measured(kind: str, key: int, value: str) -> tuple[int, Span]:
+    """The key of a number, or of a quantity and its unit."""
+    if kind == "number":
+        return key, read.number_span(value)
+    span, system, code = read.quantity(value)
+    if system and not code:
+        raise BadValue("expected number, number|system|code or number||unit")
+    return (r4.hash_pair(key, r4.hash_token(system or None, code)) if code else key), span
 
 
 _KEYS_OF: dict[str, Callable[[str], list[int]]] = {

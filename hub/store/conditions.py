@@ -54,9 +54,9 @@ class Span(msgspec.Struct, frozen=True):
             case "lt":
                 return low < self.low
             case "ge":
-                return high > self.high or low >= self.low
+                return high >= self.low
             case "le":
-                return low < self.low or high <= self.high
+                return low <= self.high
             case "sa":
                 return low > self.high
             case "eb":

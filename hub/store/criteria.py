@@ -63,6 +63,8 @@ async def _made(
         return await reversed_chain(reader, query, asked.reverse, find)
     if parameter.code == "_list":
         return [], await listed(reader, query.type, asked.values)
+    if parameter.code in ("_id", "_lastUpdated") and modifier == "missing":
+        return [] if asked.values == ("false",) else [Equal(parameter.number, ())], None
     if parameter.code == "_id":
         unwanted = frozenset(asked.values)
         return [Checked(lambda one, rows: one.id not in unwanted)], None

@@ -128,8 +128,6 @@ class _Scan:
     def _test(self) -> ColumnElement[bool]:
         rows, value = self.rows, self.add("test0")
         match self.shape.test:
-            case "le":
-                return _compared(rows.c.lo, "<", value) | _compared(rows.c.hi, "<=", self.add("test1"))
             case "wide>":
                 return _compared(rows.c.lo, "<=", value)
             case "wide>=":

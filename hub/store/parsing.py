@@ -89,7 +89,7 @@ def add(query: Query, asked: Asked) -> None:
     """Ask one more thing."""
     if asked.parameter.code == "_id" and not asked.modifier:
         query.ids.append(tuple(unescape(value).removeprefix(f"{query.type}/") for value in asked.values))
-    elif asked.parameter.code == "_lastUpdated":
+    elif asked.parameter.code == "_lastUpdated" and not asked.modifier:
         query.updated.append(asked.values)
     else:
         query.asked.append(asked)

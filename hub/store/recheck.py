@@ -6,11 +6,13 @@ The search parameter's own expression finds the values (http://hl7.org/fhir/R4/s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC
 from typing import Any
 
 from hub import r4
 from hub.r4.hashes import folded, folded_text
 from hub.store import extracting
+from hub.store.conditions import Span
 from hub.store.escapes import split, unescape
 from hub.store.query import Asked
 from hub.store.tokens import token_test, tokens_in
@@ -65,6 +67,21 @@ def certain(asked: Asked, body: bytes) -> bool:
 def values(asked: Asked, body: bytes) -> list[Any]:
     """What the parameter's expression finds in a body."""
     return extracting.values(asked.parameter, body)
+
+
+def of_system(asked: Asked, body: bytes, system: str, span: Span) -> bool:
+    """Whether a quantity in the body has any unit of this system, and a value in the span."""
+    found = [one for one in values(asked, body) if isinstance(one, dict) and _unit_system(one) == system]
+    rows = r4.loose_keys(asked.parameter, found, zone=UTC, base_url="").ranges
+    return any(span.match(low, high) for _, low, high in rows)
+
+
+def _unit_system(quantity: dict[str, Any]) -> str:
+    """Of a Quantity, a Money, or a Range or SampledData by what they are made of."""
+    if "currency" in quantity:
+        return r4.CURRENCIES
+    inner = next((quantity[name] for name in ("low", "high", "origin") if name in quantity), quantity)
+    return str(inner.get("system", ""))
 
 
 _STRINGS: dict[str, Callable[[str, str], bool]] = {

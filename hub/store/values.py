@@ -40,10 +40,7 @@ def of_type_key(value: str) -> int:
 
 def identifier_key(value: str) -> int:
     """The key of the value of `:identifier`."""
-    system, number = parts_of_token(value)
-    if number is None:
-        raise BadValue("expected value, system|value or |value")
-    return r4.hash_identifier(system, number)
+    return r4.hash_identifier(*parts_of_token(value))
 
 
 def reference_keys(parameter: r4.SearchParameter, target: str, value: str, base: str) -> list[int]:
@@ -107,11 +104,11 @@ def number_span(value: str) -> Span:
     return Span(prefix, exact, exact)
 
 
-def quantity(value: str) -> tuple[Span, int | None]:
-    """The number and the key of the unit (None: any) of `5.4`, `5.4|system|code`, `5.4||unit`."""
+def quantity(value: str) -> tuple[Span, str, str]:
+    """The number, and system and code of the unit (empty: any), of `5.4`, `5.4|system|code`, `5.4||unit`."""
     parts = [unescape(part) for part in split(value, "|")]
-    if len(parts) == 1 or not any(parts[1:]):
-        return number_span(parts[0]), None
-    if len(parts) != 3 or not parts[2]:
-        raise BadValue("expected number, number|system|code or number||unit")
-    return number_span(parts[0]), r4.hash_token(parts[1] or None, parts[2])
+    if len(parts) not in (1, 3):
+        if len(parts) != 2 or parts[1]:
+            raise BadValue("expected number, number|system|code or number||unit")
+        parts.append("")
+    return number_span(parts[0]), *(parts[1:] or ("", ""))

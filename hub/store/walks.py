@@ -20,7 +20,7 @@ from hub.store.names import type_number
 from hub.store.tables import NARROW, POINT
 
 Kind = Literal["equal", "text", "range", "range_wide", "keyed", "keyed_wide", "name", "time", "ids", "absent"]
-Test = Literal["", "hi<=", "hi<", "hi>", "hi>=", "le", "wide>", "wide>="]
+Test = Literal["", "hi<=", "hi<", "hi>", "hi>=", "wide>", "wide>="]
 
 _LAST = "\U0010ffff"
 _FOREVER = 2**62
@@ -73,8 +73,6 @@ class Walk(msgspec.Struct, frozen=True):
                 return bool(high > self.tested[0])
             case "hi>=":
                 return bool(high >= self.tested[0])
-            case "le":
-                return bool(low < self.tested[0] or high <= self.tested[1])
             case "wide>" | "wide>=":
                 wide = is_wide(low, high) if self.kind == "range_wide" else high > low
                 before = low <= self.tested[0] if self.test == "wide>" else low < self.tested[0]
@@ -181,14 +179,14 @@ def _spanned(kind: Literal["range", "keyed"], fixed: tuple[Any, ...], span: Span
             yield from _lasting(kind, fixed, Bound(high), Bound(high, True))
         case "ge":
             yield Walk(kind, fixed, Bound(low))
-            yield from _lasting(kind, fixed, Bound(low, True), Bound(high, True))
+            yield from _lasting(kind, fixed, Bound(low, True), Bound(low))
         case "ap":
             yield Walk(kind, fixed, Bound(low), Bound(high))
             yield from _lasting(kind, fixed, Bound(low, True), Bound(low))
         case "lt":
             yield Walk(kind, fixed, None, Bound(low, True))
         case "le":
-            yield Walk(kind, fixed, None, Bound(high), "le", (low, high))
+            yield Walk(kind, fixed, None, Bound(high))
         case "sa":
             yield Walk(kind, fixed, Bound(high, True))
         case "eb":
