@@ -12,7 +12,7 @@ from hub.api.desk import Desk
 from hub.api.outcome import BadRequest
 from hub.errors import NotFound
 from hub.messages import Caller
-from hub.store import audit, inbox, outbox, subscriptions, talks
+from hub.store import audit, inbox, notices, outbox, subscriptions, talks
 from hub.store.backend import Tx
 from hub.subscriptions import CHANNEL
 
@@ -156,7 +156,7 @@ def _deliveries(routes: APIRouter, desk: Desk) -> None:
     async def told() -> JsonRow:
         """Subscriptions that are told of changes: how many arrived and wait, and what went wrong last."""
         found = await subscriptions.listing(desk.store)
-        waiting = await outbox.open_keys(desk.store, CHANNEL)
+        waiting = await notices.open_keys(desk.store, CHANNEL)
         return {
             "subscriptions": [
                 rows.subscription(one, waiting.get(f"Subscription/{one.id}", {})) for one in found

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from hub.store.backend import Reader, Tx
 from hub.store.flow import counter, delivery
-from hub.store.statements import insert_into, statement
+from hub.store.statements import statement
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +64,7 @@ _NEW = [
     "due",
     "opened",
 ]
-_FIXED = {
+FIXED: dict[str, Any] = {
     "state": "pending",
     "open": True,
     "attempts": 0,
@@ -80,9 +80,10 @@ _FIXED = {
     "error": "",
     "body": b"",
 }
+"""How every row begins."""
 _ADD = statement(
-    insert(delivery).values({name: bindparam(name) for name in [*_NEW, *_FIXED]}).returning(delivery.c.id),
-    [*_NEW, *_FIXED],
+    insert(delivery).values({name: bindparam(name) for name in [*_NEW, *FIXED]}).returning(delivery.c.id),
+    [*_NEW, *FIXED],
 )
 _other = delivery.alias("other")
 _first = delivery.alias("first")
@@ -214,33 +215,6 @@ _OF = statement(
     select(*_ALL).where(delivery.c.conversation == bindparam("conversation")).order_by(delivery.c.id),
     ["conversation"],
 )
-_OF_KEY = and_(
-    delivery.c.open,
-    delivery.c.channel == bindparam("channel"),
-    delivery.c.ordering == bindparam("ordering"),
-)
-_NOTICE = insert_into(delivery, leave_out=["id"])
-_CANCEL_KEY = statement(
-    update(delivery)
-    .where(_OF_KEY)
-    .values(state="cancelled", open=False, due=bindparam("now"), error=bindparam("why")),
-    ["channel", "ordering", "now", "why"],
-)
-_AGAIN_KEY = statement(
-    update(delivery)
-    .where(and_(_OF_KEY, delivery.c.state == "dead"))
-    .values(state="pending", due=bindparam("now"), attempts=0, error=""),
-    ["channel", "ordering", "now"],
-)
-_WAITING = statement(
-    select(delivery.c.state, func.count()).where(_OF_KEY).group_by(delivery.c.state), ["channel", "ordering"]
-)
-_OPEN_KEYS = statement(
-    select(delivery.c.ordering, delivery.c.state, func.count())
-    .where(and_(delivery.c.open, delivery.c.channel == bindparam("channel")))
-    .group_by(delivery.c.ordering, delivery.c.state),
-    ["channel"],
-)
 _COUNT = statement(
     select(delivery.c.channel, delivery.c.state, func.count()).group_by(delivery.c.channel, delivery.c.state)
 )
@@ -267,7 +241,7 @@ async def add(
     due: int = 0,
 ) -> int:
     """Decide on a delivery; its bytes are made when its turn comes. Returns its number."""
-    fixed = tuple(_FIXED.values())
+    fixed = tuple(FIXED.values())
     return await tx.insert(
         _ADD,
         channel,
@@ -281,41 +255,6 @@ async def add(
         tx.now,
         *fixed,
     )
-
-
-async def notify(tx: Tx, channel: str, notices: Sequence[tuple[str, str]]) -> None:
-    """Decide on notices, each (ordering key, what it is about); they have no document and no conversation."""
-    named = {"channel": channel, "conversation": 0, "step": "notify", "document": "", "reply_document": ""}
-    fixed = {**_FIXED, **named, "effect": False, "due": tx.now, "opened": tx.now, "kind": "notification"}
-    columns = [column.name for column in _ALL if column.name != "id"]
-    rows = []
-    for ordering, about in notices:
-        values = {**fixed, "ordering": ordering, "business_id": about}
-        rows.append([values[name] for name in columns])
-    await tx.run_many(_NOTICE, rows)
-
-
-async def cancel_key(tx: Tx, channel: str, ordering: str, why: str) -> int:
-    """Give up everything that is open under an ordering key; how many."""
-    return await tx.run(_CANCEL_KEY, channel, ordering, tx.now, why)
-
-
-async def replay_key(tx: Tx, channel: str, ordering: str) -> int:
-    """The dead letters of an ordering key go out again; how many."""
-    return await tx.run(_AGAIN_KEY, channel, ordering, tx.now)
-
-
-async def waiting(reader: Reader, channel: str, ordering: str) -> dict[str, int]:
-    """How many deliveries of an ordering key are open, by state."""
-    return {row[0]: row[1] for row in await reader.rows(_WAITING, channel, ordering)}
-
-
-async def open_keys(reader: Reader, channel: str) -> dict[str, dict[str, int]]:
-    """The same for every ordering key of a channel that has any."""
-    found: dict[str, dict[str, int]] = {}
-    for ordering, state, number in await reader.rows(_OPEN_KEYS, channel):
-        found.setdefault(ordering, {})[state] = number
-    return found
 
 
 async def ready(reader: Reader, channel: str, now: int, most: int) -> list[int]:

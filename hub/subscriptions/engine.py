@@ -17,7 +17,7 @@ from hub import r4
 from hub.audit import Audit
 from hub.clock import Clock
 from hub.clock import now as wall
-from hub.store import outbox
+from hub.store import notices
 from hub.store import subscriptions as table
 from hub.store.audit import record
 from hub.store.backend import Tx
@@ -86,14 +86,14 @@ class Subscriptions:
                 await self._noted(tx, one)
         told = [one for one in changes if one.change in TOLD]
         watches = await self._current(tx) if told else self._watches
-        notices = [
+        news = [
             (f"{TYPE}/{watch.id}", f"{one.type}/{one.id}/_history/{one.version}")
             for one in told
             for watch in watches.by_type.get(one.type, ())
             if not 0 < watch.ends <= tx.now and await watch.criteria.match(tx, one)
         ]
-        if notices:
-            await outbox.notify(tx, CHANNEL, notices)
+        if news:
+            await notices.notify(tx, CHANNEL, news)
             self._fresh = True
 
     def committed(self) -> None:
@@ -141,7 +141,7 @@ class Subscriptions:
             await table.mark(tx, change.id, True, tree.get("error", ""))
         elif row is not None and row.failed:
             await table.mark(tx, change.id, False, "")
-            if await outbox.replay_key(tx, CHANNEL, f"{TYPE}/{change.id}"):
+            if await notices.replay_key(tx, CHANNEL, f"{TYPE}/{change.id}"):
                 self._fresh = True
 
     async def _dropped(self, tx: Tx, name: str, row: table.Row | None) -> None:
@@ -149,7 +149,7 @@ class Subscriptions:
         if row is not None:
             await table.remove(tx, name)
             await table.change(tx)
-            await outbox.cancel_key(tx, CHANNEL, f"{TYPE}/{name}", f"the {TYPE} is off or gone")
+            await notices.cancel_key(tx, CHANNEL, f"{TYPE}/{name}", f"the {TYPE} is off or gone")
 
     async def delivered(self, tx: Tx, row: Row) -> None:
         """A notification arrived: what failed before is active again."""

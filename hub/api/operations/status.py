@@ -17,7 +17,7 @@ from hub.api import parameters
 from hub.api.exchange import Answer, Api, Ask, Offered
 from hub.api.parameters import Given
 from hub.api.read import read
-from hub.store import outbox
+from hub.store import notices
 from hub.store import subscriptions as table
 from hub.store.search import parse_query, search
 from hub.subscriptions import CHANNEL
@@ -67,7 +67,7 @@ async def _chosen(api: Api, given: Given) -> AsyncIterator[tuple[str, bytes]]:
 
 async def _status(api: Api, id: str, tree: dict[str, Any]) -> dict[str, Any]:
     row = await table.load(api.reader, id)
-    waiting = await outbox.waiting(api.reader, CHANNEL, f"{TYPE}/{id}")
+    waiting = await notices.waiting(api.reader, CHANNEL, f"{TYPE}/{id}")
     events = (row.delivered if row is not None else 0) + sum(waiting.values())
     values: list[dict[str, Any]] = [
         {"name": "subscription", "valueReference": {"reference": f"{api.base}/{TYPE}/{id}"}},
