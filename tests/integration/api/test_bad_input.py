@@ -23,7 +23,7 @@ BODIES: dict[str, tuple[bytes, int]] = {
     "raw NUL": (b'{"resourceType":"Patient","name":[{"text":"a\x00b"}]}', 400),
     "lone surrogate": (b'{"resourceType":"Patient","name":[{"text":"\\ud800"}]}', 400),
     "not utf-8": (b'{"resourceType":"Patient","name":[{"text":"\xb2\xe2"}]}', 400),
-    "byte order mark": (b'\xef\xbb\xbf{"resourceType":"Patient"}', 400),
+    "two byte order marks": (b'\xef\xbb\xbf\xef\xbb\xbf{"resourceType":"Patient"}', 400),
     "deep": (b'{"resourceType":"Patient","extension":' + b'[{"url":"u","extension":' * 5000, 400),
     "deep and closed": (
         b'{"resourceType":"Patient"' + b',"contact":[{"extension":[{"url":"u"' * 1 + b"}]}]}"[:-1] + b"}",
