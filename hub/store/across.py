@@ -173,23 +173,29 @@ async def _in_turn(
         inner = cursor.inner if query.type == cursor.type else ""
         if left == 0:
             if await search_found(reader, query, 1):
-                return Page(entries, issues=tuple(issues)), _Cursor(b"", query.type)
+                return Page(_once(entries), issues=tuple(issues)), _Cursor(b"", query.type)
             continue
         page = await search(
             reader, msgspec.structs.replace(query, count=left, total=False, cursor=inner, sort=[])
         )
-        entries += _new(entries, page.entries)
+        entries += page.entries
         issues += page.issues
         left -= sum(one.mode == "match" for one in page.entries)
         if page.next is not None:
-            return Page(entries, issues=tuple(issues)), _Cursor(b"", query.type, page.next)
-    return Page(entries, issues=tuple(issues)), None
+            return Page(_once(entries), issues=tuple(issues)), _Cursor(b"", query.type, page.next)
+    return Page(_once(entries), issues=tuple(issues)), None
 
 
-def _new(before: Sequence[Hit], found: Sequence[Hit]) -> list[Hit]:
-    """Without what an earlier type brought along already."""
-    seen = {(one.type, one.id) for one in before if one.mode == "include"}
-    return [one for one in found if one.mode == "match" or (one.type, one.id) not in seen]
+def _once(entries: Sequence[Hit]) -> list[Hit]:
+    """Nothing twice: what two types bring along, or one brings along that is a match of another."""
+    seen = {(one.type, one.id, one.version) for one in entries if one.mode == "match"}
+    kept = []
+    for one in entries:
+        name = (one.type, one.id, one.version)
+        if one.mode == "match" or name not in seen:
+            kept.append(one)
+        seen.add(name)
+    return kept
 
 
 async def _merged(
