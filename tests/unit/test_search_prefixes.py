@@ -21,8 +21,8 @@ MOMENTS = range(-1, 10)
 
 
 def _by_the_table(prefix: Prefix, search: set[int], target: set[int]) -> bool:
-    """The table's second column, over whole moments from -1 to 9. For `ge` and `le` the range above or below is
-    "the specified value and up", or down."""
+    """The table's second column, over whole moments from -1 to 9. For `ge` and `le` the range above or below
+    is "the specified value and up", or down."""
     above = {moment for moment in MOMENTS if moment > max(search)}
     below = {moment for moment in MOMENTS if moment < min(search)}
     contained = target <= search
