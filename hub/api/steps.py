@@ -54,7 +54,7 @@ def read(content: bytes) -> Bundle:
     """The Bundle in a body; BadRequest unless it is a batch or a transaction."""
     body.check(content)
     try:
-        bundle = _bundle.decode(content)
+        bundle = _bundle.decode(msgspec.json.format(content, indent=-1))
     except msgspec.ValidationError as error:
         raise BadRequest(issues=[Issue(code="structure", diagnostics=f"not a Bundle: {error}")]) from error
     if bundle.resource_type != "Bundle":

@@ -51,7 +51,7 @@ from hub.r4.rows import CONTAINED
 from hub.r4.rows import local as local_reference
 from hub.r4.search import Keys, has_words, keys
 from hub.r4.sound import sound
-from hub.r4.spans import CURRENCIES
+from hub.r4.spans import CURRENCIES, UNIT_SYSTEMS
 from hub.r4.structs import resource_type, struct, target_type
 
 __all__ = [
@@ -65,6 +65,7 @@ __all__ = [
     "PRIMITIVES",
     "TEXT_LIMIT",
     "TYPES",
+    "UNIT_SYSTEMS",
     "WORD",
     "Constraint",
     "Definition",

@@ -14,11 +14,15 @@ from msgspec import Raw
 from hub.r4.hashes import hash_token
 from hub.r4.ranges import MAX_MICROS, MIN_MICROS, date_range
 
+UCUM = "http://unitsofmeasure.org"
+CURRENCIES = "urn:iso:std:iso:4217"
+"""The system of the codes of a Money."""
+UNIT_SYSTEMS = (UCUM, CURRENCIES)
+"""Where nearly all units come from."""
+
 Rows = set[Any]
 DateOf = Callable[[Any, tzinfo], tuple[int, int]]
 INFINITE = float("inf")
-CURRENCIES = "urn:iso:std:iso:4217"
-"""The system of the codes of a Money."""
 
 
 # -- dates
@@ -94,10 +98,13 @@ def _units(
     unit: str | None,
     span: tuple[float, float],
 ) -> None:
+    """A row by system and code, by code, by unit; a code of UNIT_SYSTEMS has but the first, and a search for
+    a unit without a system asks for each of them."""
     if code is not None:
-        composites.add((n, hash_token(None, code), *span))
         if system:
             composites.add((n, hash_token(system, code), *span))
+        if system not in UNIT_SYSTEMS:
+            composites.add((n, hash_token(None, code), *span))
     if unit is not None and unit != code:
         composites.add((n, hash_token(None, unit), *span))
 

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from hub.store.backend import Tx
 from hub.store.keys import Rows
+from hub.store.shrinking import shrunk
 from hub.store.statements import Statement, insert_into, statement
 from hub.store.tables import (
     head,
@@ -186,7 +187,8 @@ async def _apply_postgres(tx: Tx, batch: Batch) -> None:
         rows = (batch.heads, batch.resources, batch.histories, batch.types, *_lists(batch.added))
         added = _filled((head, resource, history, type_history, *_INDEXES), rows)
         made = _writing(tuple(table for table, _ in removed), tuple(table for table, _ in added))
-        await tx.run(made, *_columns([*removed, *added, (version, batch.versions)]))
+        bodies = [(*line[:-1], shrunk(line[-1])) for line in batch.versions]
+        await tx.run(made, *_columns([*removed, *added, (version, bodies)]))
     if batch.events:
         await tx.run(_PG_EVENTS, *map(list, zip(*batch.events, strict=True)))
 

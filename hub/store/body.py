@@ -1,6 +1,7 @@
 """A resource's JSON taken apart once: what identifies it, its `meta`, and everything else verbatim.
 
-The raw text of every member but `resourceType`, `id` and `meta` goes into the stored body as it came.
+The raw text of every member but `resourceType`, `id` and `meta` goes into the stored body as it came, but for
+the white space between its parts.
 """
 
 from __future__ import annotations
@@ -43,12 +44,12 @@ class Parts(msgspec.Struct, frozen=True):
 def split(body: bytes) -> Parts:
     """Take a resource apart. Raises InvalidResource when it is not a JSON object."""
     try:
-        members = _object.decode(body)
+        members = _object.decode(msgspec.json.format(body, indent=-1))
         type_name = _text(members.pop("resourceType", None))
         id = _text(members.pop("id", None))
         meta = members.pop("meta", None)
         own = _object.decode(meta) if meta is not None else {}
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidResource(f"This is not a resource: {error}") from error
     for name in _OURS:
         own.pop(name, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import TypeGuard
 
 import msgspec
 
@@ -16,6 +17,7 @@ from hub.store.query import Asked
 from hub.store.recheck import certain
 from hub.store.single import is_single, main_date
 from hub.store.store import Store
+from hub.store.unions import unions
 from hub.store.walks import Dated, Subject, Walk, dated, place, walks_of
 
 FIRST, MOST = 32, 512
@@ -69,7 +71,7 @@ class Plan(msgspec.Struct):
     def driver(self) -> Condition | Dated | None:
         """The same, narrowed by what else is asked of the date that orders its rows."""
         one = self.condition
-        main = main_date(self.type) if isinstance(one, Equal) else 0
+        main = main_date(self.type) if isinstance(one, Equal) and one.param not in unions() else 0
         if main:
             spans = [
                 other.spans[0]
@@ -88,11 +90,7 @@ class Plan(msgspec.Struct):
     @property
     def filters(self) -> list[Equal]:
         """What SQL checks of each candidate."""
-        return [
-            one
-            for i, one in enumerate(self.conditions)
-            if i != self.number and isinstance(one, Equal) and not one.negated
-        ]
+        return [one for i, one in enumerate(self.conditions) if i != self.number and is_filter(one)]
 
     @property
     def rest(self) -> list[Condition]:
@@ -100,14 +98,15 @@ class Plan(msgspec.Struct):
         return [
             one
             for i, one in enumerate(self.conditions)
-            if not (isinstance(one, Equal) and not one.negated)
-            and (i != self.number or isinstance(one, Updated))
+            if not (is_filter(one) or i == self.number) or isinstance(one, Updated)
         ]
 
     @property
     def single(self) -> bool:
         """Whether each resource is found by one index row at most, though perhaps on two walks."""
         one = self.condition
+        if isinstance(one, Equal | Range | Keyed) and one.param in unions():
+            return False
         if isinstance(one, Range | Keyed) and len(one.spans) == 1:
             return is_single(self.type, one.param)
         return one is None or isinstance(one, Equal | Ids)
@@ -116,6 +115,11 @@ class Plan(msgspec.Struct):
     def plain(self) -> bool:
         """Whether whatever the driver and the filters find is a match."""
         return self.single and not self.rest and not self.exact and not self.before
+
+
+def is_filter(condition: Condition) -> TypeGuard[Equal]:
+    """Whether SQL looks it up for each candidate."""
+    return isinstance(condition, Equal) and not condition.negated and condition.param not in unions()
 
 
 async def candidates(

@@ -24,6 +24,7 @@ from hub.store.conditions import (
     Limits,
     Near,
     OneOf,
+    Present,
     Range,
     Span,
     Text,
@@ -31,7 +32,7 @@ from hub.store.conditions import (
     Wanted,
 )
 from hub.store.escapes import BadValue, split, unescape
-from hub.store.keys import PRESENT, Packed
+from hub.store.keys import Packed
 from hub.store.query import Asked
 from hub.store.recheck import certain, of_system
 from hub.store.tokens import token_keys
@@ -106,7 +107,7 @@ def _conditions(asked: Asked, zone: tzinfo, base: str) -> list[Condition]:
     if modifier == "missing":
         if values not in (("true",), ("false",)):
             raise BadValue("expected true or false")
-        return [Equal(number, (PRESENT,), negated=values == ("true",))]
+        return [Present(number, negated=values == ("true",))]
     if parameter.code in ("_text", "_content"):
         return [_searched(parameter.code, values)]
     match parameter.type:
@@ -125,7 +126,7 @@ def _conditions(asked: Asked, zone: tzinfo, base: str) -> list[Condition]:
         case "quantity":
             return _quantities(asked)
         case "special":
-            return [Equal(number, (PRESENT,)), Near(number, tuple(_place(value) for value in values))]
+            return [Present(number), Near(number, tuple(_place(value) for value in values))]
         case _:
             return _composites(asked, zone, base)
 
@@ -136,7 +137,7 @@ def equals(number: int, keys: Iterable[int], negated: bool = False) -> list[Cond
     if len(found) <= MAX_KEYS:
         return [Equal(number, found, negated)]
     among = Among(number, frozenset(found), negated)
-    return [among] if negated else [Equal(number, (PRESENT,)), among]
+    return [among] if negated else [Present(number), among]
 
 
 def sure(asked: Asked) -> Checked:
@@ -155,7 +156,7 @@ def _tokens(asked: Asked) -> list[Condition]:
         case "of-type":
             return equals(number, map(read.of_type_key, values))
         case "below":
-            return [Equal(number, (PRESENT,)), sure(asked)]
+            return [Present(number), sure(asked)]
         case _:
             keys = (key for value in values for key in token_keys(asked.parameter, value))
             return equals(number, keys, asked.modifier == "not")
@@ -194,7 +195,7 @@ def _starting(asked: Asked, values: list[str]) -> list[Condition]:
     number = asked.parameter.number
     folded = [r4.fold_text(value) for value in values]
     if not all(folded):  # nothing but punctuation
-        return [Equal(number, (PRESENT,)), sure(asked)]
+        return [Present(number), sure(asked)]
     words = any(r4.has_words(steps, kind) for steps, kind, *_ in asked.parameter.plan or ())
     wanted = [text for one in folded for text in ((one, r4.WORD + one) if words else (one,))]
     found = _texts(number, (Wanted("starts", text) for text in wanted))
@@ -212,14 +213,14 @@ def _contained(asked: Asked, folded: list[str]) -> list[Condition]:
             and certain(asked, one.body)
         )
 
-    return [Equal(number, (PRESENT,)), Checked(test)]
+    return [Present(number), Checked(test)]
 
 
 def _texts(number: int, wanted: Iterable[Wanted]) -> list[Condition]:
     text = Text(number, tuple(dict.fromkeys(wanted)))
     if len(text.wanted) <= MAX_KEYS:
         return [text]
-    return [Equal(number, (PRESENT,)), OneOf((text,))]
+    return [Present(number), OneOf((text,))]
 
 
 def _uris(asked: Asked, base: str) -> list[Condition]:
@@ -269,7 +270,7 @@ def _ranges(number: int, spans: tuple[Span, ...]) -> list[Condition]:
     spans = tuple(dict.fromkeys(spans))
     if len(spans) <= MAX_KEYS:
         return [Range(number, spans)]
-    return [Equal(number, (PRESENT,)), OneOf((Range(number, spans),))]
+    return [Present(number), OneOf((Range(number, spans),))]
 
 
 def _quantities(asked: Asked) -> list[Condition]:
@@ -277,18 +278,18 @@ def _quantities(asked: Asked) -> list[Condition]:
     number = asked.parameter.number
     found = [read.quantity(value) for value in asked.values]
     plain = tuple(span for span, system, code in found if not code and not system)
-    keyed = tuple((r4.hash_token(system or None, code), span) for span, system, code in found if code)
+    keyed = tuple((key, span) for span, system, code in found if code for key in read.unit_keys(system, code))
     systems = [(system, span) for span, system, code in found if system and not code]
     if systems:
         return [
-            Equal(number, (PRESENT,)),
+            Present(number),
             _of_systems(asked, systems, OneOf((Range(number, plain), Keyed(number, keyed)))),
         ]
     if not keyed:
         return _ranges(number, plain)
     if not plain and len(keyed) <= MAX_KEYS:
         return [Keyed(number, keyed)]
-    return [Equal(number, (PRESENT,)), OneOf((Range(number, plain), Keyed(number, keyed)))]
+    return [Present(number), OneOf((Range(number, plain), Keyed(number, keyed)))]
 
 
 def _of_systems(asked: Asked, systems: list[tuple[str, Span]], others: OneOf) -> Checked:
@@ -333,17 +334,17 @@ def _composites(asked: Asked, zone: tzinfo, base: str) -> list[Condition]:
     if any(len(one) != len(kinds) or not all(one) for one in parts):
         raise BadValue(f"expected {'$'.join(kinds)}")
     if len(kinds) == 3:
-        return [Equal(parameter.number, (PRESENT,)), _limits(parameter.number, kinds, parts, base)]
+        return [Present(parameter.number), _limits(parameter.number, kinds, parts, base)]
     if kinds[1] == "string":
         for first, _ in parts:
             _keys(kinds[0], first, base)
-        return [Equal(parameter.number, (PRESENT,)), sure(asked)]
+        return [Present(parameter.number), sure(asked)]
     pair = partial(_pair, kinds, zone, base)
     spans = tuple(dict.fromkeys(one for first, second in parts for one in pair(first, second)))
     keyed = Keyed(parameter.number, spans)
     if len(spans) <= MAX_KEYS:
         return [keyed]
-    return [Equal(parameter.number, (PRESENT,)), OneOf((keyed,))]
+    return [Present(parameter.number), OneOf((keyed,))]
 
 
 def _limits(number: int, kinds: tuple[str, ...], parts: list[list[str]], base: str) -> Limits:
@@ -365,18 +366,19 @@ def _pair(
     if kinds[1] == "date":
         return [(key, read.date_span(second, zone)) for key in keys]
     if kinds[1] in ("quantity", "number"):
-        return [(key, span) for one in keys for key, span in [_measured(kinds[1], one, second)]]
+        return [pair for one in keys for pair in _measured(kinds[1], one, second)]
     return [(r4.hash_pair(key, other), _POINT) for key in keys for other in _keys(kinds[1], second, base)]
 
 
-def _measured(kind: str, key: int, value: str) -> tuple[int, Span]:
-    """The key of a number, or of a quantity and its unit."""
+def _measured(kind: str, key: int, value: str) -> list[tuple[int, Span]]:
+    """The keys of a number, or of a quantity and its unit."""
     if kind == "number":
-        return key, read.number_span(value)
+        return [(key, read.number_span(value))]
     span, system, code = read.quantity(value)
     if system and not code:
         raise BadValue("expected number, number|system|code or number||unit")
-    return (r4.hash_pair(key, r4.hash_token(system or None, code)) if code else key), span
+    units = read.unit_keys(system, code) if code else []
+    return [(r4.hash_pair(key, unit), span) for unit in units] or [(key, span)]
 
 
 _KEYS_OF: dict[str, Callable[[str], list[int]]] = {

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
-from hub.store.keys import Packed
+from hub.store.keys import PRESENT, Packed
 
 if TYPE_CHECKING:
     from hub.store.backend import Reader
@@ -89,6 +89,16 @@ class Equal(msgspec.Struct, frozen=True):
 
     def match(self, rows: Packed, updated: int) -> bool:
         return any((self.param, key) in rows.equal for key in self.keys) is not self.negated
+
+
+class Present(msgspec.Struct, frozen=True):
+    """Any value (`:missing=false`); `negated`: none."""
+
+    param: int
+    negated: bool = False
+
+    def match(self, rows: Packed, updated: int) -> bool:
+        return ((self.param, PRESENT) in rows.equal) is not self.negated
 
 
 class Among(msgspec.Struct, frozen=True):
@@ -258,7 +268,20 @@ class Batched(msgspec.Struct, frozen=True, eq=False):
 
 
 Condition = (
-    Equal | Among | Either | Text | Range | Keyed | Limits | Near | OneOf | Updated | Ids | Checked | Batched
+    Equal
+    | Present
+    | Among
+    | Either
+    | Text
+    | Range
+    | Keyed
+    | Limits
+    | Near
+    | OneOf
+    | Updated
+    | Ids
+    | Checked
+    | Batched
 )
 
 EVERYTHING = Span("eq", float("-inf"), float("inf"))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hub.store.backend import Reader
 from hub.store.candidates import Plan, candidates
-from hub.store.conditions import Condition, Either, Equal, Ids, Keyed, Range, Text, Updated
+from hub.store.conditions import Condition, Either, Equal, Ids, Keyed, Present, Range, Text, Updated
 from hub.store.drivers import driven
 from hub.store.store import Store
 from hub.store.walks import walks_of
@@ -36,6 +36,8 @@ def can_drive(condition: Condition) -> bool:
     match condition:
         case Equal():
             return not condition.negated
+        case Present():
+            return not condition.negated
         case Text():
             return all(one.mode != "contains" and one.folded for one in condition.wanted)
         case Either() | Range() | Keyed() | Updated() | Ids():
@@ -44,7 +46,7 @@ def can_drive(condition: Condition) -> bool:
             return False
 
 
-_RANK: dict[type, int] = {Ids: 0, Equal: 1, Either: 1, Text: 2, Keyed: 3, Range: 4, Updated: 5}
+_RANK: dict[type, int] = {Ids: 0, Equal: 1, Either: 1, Text: 2, Keyed: 3, Range: 4, Updated: 5, Present: 6}
 
 
 async def best(reader: Reader, conditions: Sequence[Condition], type_name: str) -> int:

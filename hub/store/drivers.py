@@ -18,8 +18,6 @@ from sqlalchemy import (
     bindparam,
     exists,
     func,
-    literal_column,
-    not_,
     select,
     text,
     tuple_,
@@ -30,7 +28,6 @@ from sqlalchemy.types import TypeEngine
 
 from hub.store.backend import Reader, Row
 from hub.store.conditions import Equal
-from hub.store.keys import PRESENT
 from hub.store.names import CHANGE_NUMBER
 from hub.store.schema import Real
 from hub.store.statements import Statement, statement
@@ -54,16 +51,18 @@ MERGED = 16
 _TABLE: dict[Kind, Any] = {
     "equal": index_equal, "text": index_text, "range": index_range, "range_wide": index_range,
     "keyed": index_composite, "keyed_wide": index_composite, "name": head, "absent": head,
-    "time": type_history, "ids": head,
+    "time": type_history, "ids": head, "any": index_equal, "any_keyed": index_composite,
 }  # fmt: skip
 _FIXED: dict[Kind, tuple[str, ...]] = {
     "text": ("param",), "range": ("param",), "range_wide": ("param",), "keyed": ("param", "hash"),
     "keyed_wide": ("param", "hash"), "name": ("type",), "absent": ("type",), "time": ("type",),
+    "any": ("param",), "any_keyed": ("param",),
 }  # fmt: skip
 _KEY: dict[Kind, tuple[str, ...]] = {
     "equal": ("date", "pid"), "text": ("value", "pid"), "range": ("lo", "hi", "pid"),
     "range_wide": ("hi", "lo", "pid"), "keyed": ("lo", "hi", "pid"), "keyed_wide": ("hi", "lo", "pid"),
     "name": ("id",), "absent": ("id",), "time": ("updated", "sequence"), "ids": ("pid",),
+    "any": ("hash", "date", "pid"), "any_keyed": ("hash", "lo", "hi", "pid"),
 }  # fmt: skip
 _CANDIDATE = [
     resource.c.pid, resource.c.id, resource.c["keys"], resource.c.updated, resource.c.sequence,
@@ -205,14 +204,12 @@ def _walk(shape: Shape, paged: bool) -> tuple[Select[Any], list[str]]:
     source: Any = rows
     clauses = one.clauses()
     dated: FromClause = resource
-    if shape.filters or shape.kind in ("time", "absent"):
+    if shape.filters or shape.kind == "time":
         source = rows.join(resource, resource.c.pid == rows.c.pid)
     if shape.kind == "time":
         source = source.join(version, version.c.sequence == rows.c.sequence)
         clauses.append(rows.c.sequence == resource.c.sequence)
         clauses.append(version.c.change != CHANGE_NUMBER["deleted"])
-    if shape.kind == "absent":
-        clauses.append(_absent(one))
     clauses += one.filters(dated)
     if paged:
         clauses.append(one.after())
@@ -223,13 +220,6 @@ def _walk(shape: Shape, paged: bool) -> tuple[Select[Any], list[str]]:
 
 def _unbound(shape: Shape) -> Shape:
     return shape._replace(high="") if shape.descending else shape._replace(low="")
-
-
-def _absent(one: _Scan) -> ColumnElement[bool]:
-    present = index_equal.alias("present")
-    same = and_(present.c.date == resource.c.date, present.c.pid == resource.c.pid)
-    wanted = and_(present.c.param == one.add("param"), present.c.hash == literal_column(str(PRESENT)), same)
-    return not_(exists(select(1).where(wanted)))
 
 
 def _equal(shape: Shape, paged: bool) -> tuple[Select[Any], list[str]]:
@@ -299,14 +289,12 @@ def driven(
         full,
         count,
     )
-    args = list(fixed if walk.kind != "absent" else fixed[:1])
+    args = list(fixed)
     if low is not None and (after is None or walk.descending):
         args.append(low.value)
     if high is not None and (after is None or not walk.descending):
         args.append(high.value)
     args += walk.tested
-    if walk.kind == "absent":
-        args.append(fixed[1])
     args += [value for one in filters for value in (one.param, *padded(one.keys))]
     args += after or ()
     return scan(shape, after is not None), args
@@ -321,7 +309,7 @@ def padded(keys: Sequence[Any]) -> tuple[Any, ...]:
 _BODIES = {
     "one": statement(select(version.c.sequence, *_FULL).where(version.c.sequence == _p("s")), ["s"]),
     "many": statement(
-        select(version),
+        select(version.c.sequence, *_FULL),
         postgres="SELECT sequence, version, body FROM version WHERE sequence = ANY($1::bigint[])",
     ),
 }

@@ -8,6 +8,7 @@ from typing import cast
 import msgspec
 
 from hub import r4
+from hub.store.unions import unions
 
 Equal = tuple[int, int]
 Text = tuple[int, str]
@@ -15,7 +16,7 @@ Range = tuple[int, float, float]
 Composite = tuple[int, int, float, float]
 
 PRESENT = 0
-"""The hash that stands for "has any value"."""
+"""The hash that stands for "has any value"; it stands beside the body only, not in the tables."""
 NO_VALUE = 1
 """The hash that stands for "has a value, but nothing to sort or find it by" (a period without its ends)."""
 
@@ -145,7 +146,8 @@ def without(rows: Packed, numbers: frozenset[int]) -> Packed:
 
 
 class Rows(msgspec.Struct):
-    """Index rows with their resource's number, in the order of the tables' columns."""
+    """Index rows with their resource's number, in the order of the tables' columns: none for what other rows
+    tell as well (`PRESENT`, `hub.store.unions`)."""
 
     equal: list[tuple[int, int, int, int]] = msgspec.field(default_factory=list)
     text: list[tuple[int, str, int]] = msgspec.field(default_factory=list)
@@ -157,9 +159,10 @@ class Rows(msgspec.Struct):
 
     def add(self, pid: int, rows: Packed, other: Packed) -> None:
         """The rows that one key list has and the other has not."""
-        date = rows.date
+        date, parts = rows.date, unions()
         equal = rows.equal if date != other.date else rows.equal - other.equal
-        self.equal += [(param, key, date, pid) for param, key in equal]
-        self.text += [(param, value, pid) for param, value in rows.text - other.text]
-        self.ranges += [(param, lo, hi, pid) for param, lo, hi in rows.ranges - other.ranges]
-        self.composites += [(p, key, lo, hi, pid) for p, key, lo, hi in rows.composites - other.composites]
+        self.equal += [(p, key, date, pid) for p, key in equal if key != PRESENT and p not in parts]
+        self.text += [(p, value, pid) for p, value in rows.text - other.text if p not in parts]
+        self.ranges += [(p, lo, hi, pid) for p, lo, hi in rows.ranges - other.ranges if p not in parts]
+        composites = rows.composites - other.composites
+        self.composites += [(p, key, lo, hi, pid) for p, key, lo, hi in composites if p not in parts]

@@ -16,9 +16,9 @@ from hub import r4
 from hub.store.backend import Reader
 from hub.store.candidates import Found, filled
 from hub.store.canonical import Link, by_url, is_canonical, leads, links_of, name_of
-from hub.store.conditions import Batched, Candidate, Checked, Condition, Equal, Ids
+from hub.store.conditions import Batched, Candidate, Checked, Condition, Equal, Ids, Present
 from hub.store.including import references
-from hub.store.keys import PRESENT, Packed, pack, packed, unpack
+from hub.store.keys import Packed, pack, packed, unpack
 from hub.store.query import Asked, Chained, Query, Reverse
 
 MAX_FAR = 1000
@@ -73,7 +73,7 @@ async def chained(reader: Reader, query: Query, asked: Asked, find: Find, gather
     link = _Link(query, asked, frozenset(keys), names, wide, find, gather)
     keys.update(dict.fromkeys(r4.hash_reference(url) for url, _ in names))
     if wide or _nested(asked.parameter):
-        return [Equal(number, (PRESENT,)), Batched(link.test)]
+        return [Present(number), Batched(link.test)]
     return [Equal(number, padded([*keys, _CONTAINED])), Batched(link.test)]
 
 

@@ -17,12 +17,13 @@ from hub.r4 import MIN_MICROS
 from hub.store import extracting
 from hub.store.backend import Reader, Row
 from hub.store.candidates import Found, Plan, candidates, filled, scanned
-from hub.store.conditions import Equal
+from hub.store.conditions import Equal, Present
 from hub.store.counting import ENOUGH, size_of
 from hub.store.keys import NO_VALUE, Packed, looked_at
 from hub.store.names import type_number
 from hub.store.query import Order
 from hub.store.single import main_date
+from hub.store.unions import unions
 from hub.store.walks import Bound, Walk
 
 MAX_SORTED = 100_000
@@ -128,7 +129,10 @@ async def page(
 
 def _led(order: Order) -> bool:
     """Whether an index goes in this order."""
-    return order.parameter is None or order.parameter.type in _TEXTS | _RANGES
+    parameter = order.parameter
+    if parameter is None:
+        return True
+    return parameter.type in _TEXTS | _RANGES and parameter.number not in unions()
 
 
 async def _size(reader: Reader, plan: Plan) -> int:
@@ -195,6 +199,9 @@ async def _walked(
             continue
         place = after if after is not None and rank == started else None
         walk = _lead_walk(plan.type, lead, rank)
+        if rank == _ABSENT and lead.parameter is not None:
+            conditions = [*plan.conditions, Present(lead.parameter.number, negated=True)]
+            plan = Plan(plan.type, conditions, -1, plan.exact, plan.before)
         if rank == _VALUELESS or (rank == _ABSENT and len(orders) > 1):
             best = _Best(orders, place, want - len(found))
             async for some in scanned(reader, plan, walk, None, None, full=needs_body(orders)):
@@ -286,7 +293,7 @@ def _lead_walk(type_name: str, lead: Order, rank: int) -> Walk:
     if rank == _VALUELESS:
         return Walk("equal", (parameter.number, NO_VALUE))
     if rank == _ABSENT:
-        return Walk("absent", (number, parameter.number))
+        return Walk("absent", (number,))
     if parameter.type in _TEXTS:  # words of a name are no values to sort by
         return Walk("text", (parameter.number,), None, Bound(r4.WORD, True), descending=lead.descending)
     return Walk("range", (parameter.number,), descending=lead.descending)

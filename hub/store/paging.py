@@ -42,7 +42,7 @@ SELECT sequence, updated, pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
        ARRAY(SELECT one::text::bigint FROM pg_snapshot_xip(pg_current_snapshot()) one)
 FROM version ORDER BY sequence DESC LIMIT 1""",
 )
-_MOVED = statement(
+_moved = (
     select(resource.c.pid, resource.c.id, resource.c["keys"], resource.c.updated, resource.c.sequence)
     .select_from(type_history)
     .join(resource, resource.c.pid == type_history.c.pid)
@@ -55,18 +55,18 @@ _MOVED = statement(
         version.c.version > 1,
         version.c.change != CHANGE_NUMBER["deleted"],
     )
-    .limit(bindparam("limit")),
-    ["type", "since", "sequence", "limit"],
+    .limit(bindparam("limit"))
 )
+_MOVED = statement(_moved, ["type", "since", "sequence", "limit"])
 _MOVED_UNSETTLED = statement(
-    select(version),
+    _moved,
     postgres=_MOVED.postgres.replace(
         "type_history.sequence > $3::BIGINT",
         "type_history.sequence > $3::BIGINT - $5::BIGINT AND (type_history.sequence > $3::BIGINT"
         " OR version.xid >= $6::BIGINT OR version.xid = ANY($7::bigint[]))",
     ),
 )
-_THEN = statement(
+_then = (
     select(version.c.sequence, version.c.updated, version.c.change, version.c.body)
     .select_from(history)
     .join(version, version.c.sequence == history.c.sequence)
@@ -76,11 +76,11 @@ _THEN = statement(
         history.c.sequence <= bindparam("sequence"),
     )
     .order_by(history.c.version.desc())
-    .limit(1),
-    ["pid", "sequence"],
+    .limit(1)
 )
+_THEN = statement(_then, ["pid", "sequence"])
 _THEN_SETTLED = statement(
-    select(version),
+    _then,
     postgres=_THEN.postgres.replace(
         " ORDER BY", " AND version.xid < $3::BIGINT AND version.xid <> ALL($4::bigint[]) ORDER BY"
     ),

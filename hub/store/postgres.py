@@ -18,6 +18,7 @@ import asyncpg
 
 from hub.errors import Conflict, Retryable
 from hub.store.backend import Changed, Row
+from hub.store.shrinking import grown
 from hub.store.statements import Statement
 from hub.store.store import Store, Work
 
@@ -41,6 +42,16 @@ _LOST = (
     OSError,
 )
 
+_PLANS = {
+    "jit": "off",
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+"""Every statement goes along an index and stops early. Without statistics (a fresh import) the server takes a
+long walk for a short one and sorts all of it."""
+
 _LOCK = "SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) k"
 _TRY = "SELECT bool_and(pg_try_advisory_xact_lock(k)) FROM unnest($1::bigint[]) k"
 
@@ -61,6 +72,67 @@ class _Connection(asyncpg.Connection):
 
     def get_reset_query(self) -> str:
         return ""
+
+
+class _Connections:
+    """Connections that are kept out of the pool once they were taken: taking one and giving it back costs the
+    pool as much as a query. One that failed goes back; one that was lost is ended there and then."""
+
+    def __init__(self, pool: asyncpg.Pool[Any]) -> None:
+        self._pool = pool
+        self._free: list[Any] = []
+        self._reading = asyncio.Semaphore(READERS)
+
+    async def fetch(self, text: str, args: Sequence[Any]) -> list[Any]:
+        """The rows of a SELECT, which waits while READERS others are under way."""
+        async with self._reading, self.one() as connection:
+            found: list[Any] = await connection.fetch(text, *args)
+            return found
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[Any]:
+        """A connection of one's own."""
+        connection = self._free.pop() if self._free else None
+        while connection is not None and connection.is_closed():
+            await self._pool.release(connection)
+            connection = self._free.pop() if self._free else None
+        if connection is None:
+            connection = await self._pool.acquire()
+        try:
+            yield connection
+        except BaseException as error:
+            if _is_lost(error):
+                connection.terminate()
+            await self._pool.release(connection)
+            raise
+        self._free.append(connection)
+
+    async def expire(self) -> None:
+        """Trust none that is open now."""
+        while self._free:
+            connection = self._free.pop()
+            connection.terminate()
+            await self._pool.release(connection)
+        await self._pool.expire_connections()
+
+    async def close(self) -> None:
+        """Give all back and end them."""
+        while self._free:
+            await self._pool.release(self._free.pop())
+        await self._pool.close()
+
+
+def _grown(statement: Statement, found: Sequence[Any]) -> list[Row]:
+    """Rows as tuples, the bodies in them as they came."""
+    if not statement.bodies:
+        return [tuple(row) for row in found]
+    rows = []
+    for row in found:
+        values = list(row)
+        for place in statement.bodies:
+            values[place] = grown(values[place])
+        rows.append(tuple(values))
+    return rows
 
 
 class _Shared:
@@ -109,7 +181,7 @@ class PostgresTx:
         self.until_commit = shared.known
 
     async def rows(self, statement: Statement, *args: Any) -> list[Row]:
-        return [tuple(row) for row in await self._connection.fetch(statement.postgres, *args)]
+        return _grown(statement, await self._connection.fetch(statement.postgres, *args))
 
     async def run(self, statement: Statement, *args: Any) -> int:
         self._wrote = True
@@ -173,7 +245,7 @@ class PostgresStore(Store):
 
     def __init__(self, pool: asyncpg.Pool[Any], **options: Any) -> None:
         super().__init__(**options)
-        self._pool = pool
+        self._connections = _Connections(pool)
         self._waiting: deque[_Unit] = deque()
         self._committers: set[asyncio.Task[None]] = set()
         self._busy = 0
@@ -188,7 +260,7 @@ class PostgresStore(Store):
             max_size=COMMITTERS + READERS,
             connection_class=_Connection,
             statement_cache_size=1000,
-            server_settings={"application_name": "sanyi-hub", "jit": "off", "lock_timeout": "10s"},
+            server_settings={"application_name": "sanyi-hub", "lock_timeout": "10s", **_PLANS},
         )
         return cls(pool, **options)
 
@@ -207,14 +279,13 @@ class PostgresStore(Store):
     async def rows(self, statement: Statement, *args: Any) -> list[Row]:
         for last in (False, True):
             try:
-                async with self._connection() as connection:
-                    return [tuple(row) for row in await connection.fetch(statement.postgres, *args)]
+                return _grown(statement, await self._connections.fetch(statement.postgres, args))
             except _LOST as error:
                 if not _is_lost(error):
                     raise
                 if last:
                     raise _unreachable(error) from error
-                await self._pool.expire_connections()
+                await self._connections.expire()
         raise AssertionError("unreachable")
 
     async def close(self) -> None:
@@ -223,18 +294,7 @@ class PostgresStore(Store):
         self._closing = True
         if self._committers:
             await asyncio.wait(self._committers)
-        await self._pool.close()
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Any]:
-        """A connection of the pool; one that was lost is ended there and then, whatever it was at."""
-        async with self._pool.acquire() as connection:
-            try:
-                yield connection
-            except Exception as error:
-                if _is_lost(error):
-                    connection.terminate()
-                raise
+        await self._connections.close()
 
     async def _serve(self) -> None:
         """Take batches until nobody waits any more."""
@@ -252,7 +312,7 @@ class PostgresStore(Store):
             self._busy -= 1
 
     async def _run(self, batch: list[_Unit]) -> None:
-        async with self._connection() as connection:
+        async with self._connections.one() as connection:
             if len(batch) > 1 and await self._together(connection, batch):
                 return
             for unit in batch:
@@ -323,7 +383,7 @@ async def _rollback(connection: Any, error: Exception) -> None:
     await connection.execute("ROLLBACK")
 
 
-def _is_lost(error: Exception) -> bool:
+def _is_lost(error: BaseException) -> bool:
     """Whether the connection is gone; asyncpg reports a wrong argument as an InterfaceError, too, and what is
     asked of a connection whose end it has half read as an InternalClientError."""
     return isinstance(error, _LOST) and not isinstance(error, ValueError)

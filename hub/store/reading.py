@@ -143,7 +143,7 @@ async def owner(reader: Reader, type: str, id: str) -> str:
 
 
 _GET_MANY = statement(
-    select(head),
+    select(head.c.id, *FIELDS),
     postgres=_GET.postgres.partition("WHERE")[0]
     + "JOIN unnest($1::smallint[], $2::text[]) u(type, id) ON u.type = head.type AND u.id = head.id",
 )

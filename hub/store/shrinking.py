@@ -1,8 +1,8 @@
-"""How bodies lie on the disk of a SQLite database: deflated with a dictionary of what FHIR JSON repeats.
+"""How bodies lie on the disk: deflated with a dictionary of what FHIR JSON repeats.
 
-The column type puts two SQL functions around the body, so that no statement knows of it; every connection
-needs them (`offer`). A third of the size for 20 µs per write and 6 µs per read. PostgreSQL keeps bodies as
-they are, and compresses those above 2 KB by itself. A first byte of 1 tells a deflated one.
+On SQLite the column type puts two SQL functions around the body, so that no statement knows of it; every
+connection needs them (`offer`). On PostgreSQL `hub.store.apply` shrinks and `hub.store.postgres` grows them.
+A third of the size for 20 µs per write and 6 µs per read. A first byte of 1 tells a deflated one.
 """
 
 from __future__ import annotations

@@ -17,6 +17,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.dml import Insert
+from sqlalchemy.sql.selectable import SelectBase
+
+from hub.store.schema import Body
 
 _SQLITE: Dialect = sqlite.dialect(paramstyle="named")
 _POSTGRES: Dialect = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
@@ -42,6 +45,13 @@ class Statement:
     def postgres(self) -> str:
         """The text for asyncpg."""
         return self._own_postgres or self._text(_POSTGRES, "$")
+
+    @cached_property
+    def bodies(self) -> tuple[int, ...]:
+        """Which columns of its rows are bodies (`hub.store.schema.Body`)."""
+        if not isinstance(self._clause, SelectBase):
+            return ()
+        return tuple(i for i, one in enumerate(self._clause.selected_columns) if one.type is Body)
 
     def _text(self, dialect: Dialect, mark: str) -> str:
         compiled: Any = self._clause.compile(dialect=dialect)
@@ -69,7 +79,8 @@ class Statement:
 
 
 def statement(clause: Clause, names: Sequence[str] = (), *, postgres: str = "") -> Statement:
-    """`clause` as a Statement; `names` orders its arguments, `postgres` replaces its text there."""
+    """`clause` as a Statement; `names` orders its arguments, `postgres` replaces its text there (and has the
+    columns of `clause`, if that is a SELECT)."""
     return Statement(clause, names, postgres=postgres)
 
 

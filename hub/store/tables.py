@@ -95,7 +95,7 @@ index_equal = Table(
     Column("pid", Key, primary_key=True, autoincrement=False),
     sqlite_with_rowid=False,
 )
-"""Tokens, references, URIs. `hash` 0 stands for "has any value" (`:missing`)."""
+"""Tokens, references, URIs. `hash` 1 stands for a value with nothing to find it by."""
 
 index_text = Table(
     "index_text",

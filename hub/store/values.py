@@ -112,3 +112,9 @@ def quantity(value: str) -> tuple[Span, str, str]:
             raise BadValue("expected number, number|system|code or number||unit")
         parts.append("")
     return number_span(parts[0]), *(parts[1:] or ("", ""))
+
+
+def unit_keys(system: str, code: str) -> list[int]:
+    """The keys that a unit may have; without a system, in each of `UNIT_SYSTEMS` too."""
+    systems = (system,) if system else (None, *r4.UNIT_SYSTEMS)
+    return [r4.hash_token(one, code) for one in systems]

@@ -14,12 +14,26 @@ import msgspec
 
 from hub.r4 import MAX_MICROS, MIN_MICROS
 from hub.store.backend import Row
-from hub.store.conditions import Condition, Either, Equal, Ids, Keyed, Range, Span, Text, Updated
-from hub.store.keys import Packed
+from hub.store.conditions import Condition, Either, Equal, Ids, Keyed, Present, Range, Span, Text, Updated
+from hub.store.keys import PRESENT, Packed
 from hub.store.names import type_number
 from hub.store.tables import NARROW, POINT
+from hub.store.unions import unions
 
-Kind = Literal["equal", "text", "range", "range_wide", "keyed", "keyed_wide", "name", "time", "ids", "absent"]
+Kind = Literal[
+    "equal",
+    "text",
+    "range",
+    "range_wide",
+    "keyed",
+    "keyed_wide",
+    "name",
+    "time",
+    "ids",
+    "absent",
+    "any",
+    "any_keyed",
+]
 Test = Literal["", "hi<=", "hi<", "hi>", "hi>=", "wide>", "wide>="]
 
 _LAST = "\U0010ffff"
@@ -81,7 +95,7 @@ class Walk(msgspec.Struct, frozen=True):
 
 WIDTH: dict[Kind, int] = {
     "equal": 2, "text": 2, "range": 3, "range_wide": 3, "keyed": 3, "keyed_wide": 3, "name": 1, "time": 2,
-    "ids": 1, "absent": 1,
+    "ids": 1, "absent": 1, "any": 3, "any_keyed": 4,
 }  # fmt: skip
 
 
@@ -117,8 +131,19 @@ def dated(equal: Equal, spans: list[Span], param: int) -> Dated:
     return Dated(equal, param, int(first // 1_000_000), int(last // 1_000_000), since)
 
 
+def divided(condition: Condition | Dated | None) -> list[Any]:
+    """The same asked of each part, where its parameter unites others; else itself."""
+    if isinstance(condition, Equal | Present | Text | Range | Keyed) and condition.param in unions():
+        return [msgspec.structs.replace(condition, param=part) for part in unions()[condition.param]]
+    return [condition]
+
+
 def walks_of(condition: Condition | Dated | None, type_name: str) -> list[Walk]:
     """The scans that find whatever matches, in their order; no condition: the whole type by id."""
+    return [walk for part in divided(condition) for walk in _walks(part, type_name)]
+
+
+def _walks(condition: Condition | Dated | None, type_name: str) -> list[Walk]:
     match condition:
         case Dated():
             ends = (Bound(condition.first), Bound(condition.last))
@@ -131,6 +156,8 @@ def walks_of(condition: Condition | Dated | None, type_name: str) -> list[Walk]:
             return [Walk("equal", (condition.param, *condition.keys), descending=True)]
         case Either():
             return [Walk("equal", pair, descending=True) for pair in condition.pairs]
+        case Present():
+            return [Walk(kind, (condition.param,)) for kind in _ANYWHERE]
         case Text():
             return [_text(condition.param, one.mode, one.folded) for one in condition.wanted]
         case Range():
@@ -224,6 +251,16 @@ class Subject(msgspec.Struct, frozen=True):
 
 def place(condition: Condition | Dated | None, walks: list[Walk], one: Subject) -> Row | None:
     """(number of the walk, its key): where a resource is found first; None where it is not."""
+    parts = divided(condition)
+    size = len(walks) // len(parts)
+    for number, part in enumerate(parts):
+        found = _place(part, walks[number * size : (number + 1) * size], one)
+        if found is not None:
+            return (number * size + found[0], *found[1:])
+    return None
+
+
+def _place(condition: Condition | Dated | None, walks: list[Walk], one: Subject) -> Row | None:
     rows, pid = one.rows, one.pid
     match condition:
         case Dated():
@@ -234,6 +271,8 @@ def place(condition: Condition | Dated | None, walks: list[Walk], one: Subject) 
             found = (number for number, pair in enumerate(condition.pairs) if pair in rows.equal)
             first = next(found, None)
             return (first, rows.date, pid) if first is not None else None
+        case Present():
+            return _anywhere(condition.param, one)
         case Ids():
             return (0, pid) if one.id in condition.ids else None
         case Text():
@@ -262,6 +301,25 @@ def place(condition: Condition | Dated | None, walks: list[Walk], one: Subject) 
         case _:
             return (0, one.id)
     return None
+
+
+_ANYWHERE: tuple[Kind, ...] = ("any", "text", "range", "any_keyed")
+
+
+def _anywhere(param: int, one: Subject) -> Row | None:
+    """Where a resource is found first by any row of a parameter."""
+    rows, date, pid = one.rows, one.rows.date, one.pid
+    equal = [key for p, key in rows.equal if p == param and key != PRESENT]
+    if equal:
+        return (0, min(equal), date, pid)
+    texts = [value for p, value in rows.text if p == param]
+    if texts:
+        return (1, min(texts), pid)
+    spans = [(low, high) for p, low, high in rows.ranges if p == param]
+    if spans:
+        return (2, *min(spans), pid)
+    keyed = [(key, low, high) for p, key, low, high in rows.composites if p == param]
+    return (3, *min(keyed), pid) if keyed else None
 
 
 def _dated_place(condition: Dated, walks: list[Walk], one: Subject) -> Row | None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hub.store import Store
-from hub.store.conditions import Equal, Keyed, Range, Span, Text, Updated, Wanted
+from hub.store.conditions import Equal, Keyed, Present, Range, Span, Text, Updated, Wanted
 from hub.store.drivers import driven
 from hub.store.statements import Statement
 from hub.store.walks import Walk, walks_of
@@ -22,6 +22,7 @@ WALKS: list[Walk] = [
     *walks_of(Range(5, (Span("lt", MOMENT, MOMENT),)), "Patient"),
     *walks_of(Keyed(5, ((7, Span("gt", 3.0, 3.0)),)), "Patient"),
     *walks_of(Updated((Span("ge", MOMENT, MOMENT),)), "Patient"),
+    *walks_of(Present(5), "Patient"),
     *walks_of(None, "Patient"),
     Walk("range", (5,), descending=True),
     Walk("text", (5,), descending=True),
@@ -30,6 +31,8 @@ WALKS: list[Walk] = [
 
 class _Explained(Statement):
     """EXPLAIN of another statement."""
+
+    bodies = ()
 
     def __init__(self, other: Statement) -> None:
         self._other = other

@@ -56,7 +56,7 @@ async def test_a_new_resource_is_version_1_with_its_meta_first(store: Store) -> 
     assert stored.body == written.body
     assert stored.body == (
         b'{"resourceType":"Patient","id":"p1","meta":{"versionId":"1",'
-        b'"lastUpdated":"2026-02-02T02:40:00.000Z","tag":[{"code": "x"}]},"gender":"female"}'
+        b'"lastUpdated":"2026-02-02T02:40:00.000Z","tag":[{"code":"x"}]},"gender":"female"}'
     )
 
 

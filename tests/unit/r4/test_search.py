@@ -105,7 +105,12 @@ def test_composites_hold_together_what_stands_together() -> None:
     rows, param = keys(OBSERVATION).composites, number("Observation", "component-code-value-quantity")
     code = r4.hash_token("http://loinc.org", "8480-6")
     assert (param, code, 142.5, 142.5) in rows
-    assert (param, r4.hash_pair(code, r4.hash_token(None, "mm[Hg]")), 142.5, 142.5) in rows
+    assert (
+        param,
+        r4.hash_pair(code, r4.hash_token("http://unitsofmeasure.org", "mm[Hg]")),
+        142.5,
+        142.5,
+    ) in rows
     assert r4.hash_pair(1, 2) != r4.hash_pair(2, 1)
 
 
