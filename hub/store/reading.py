@@ -110,22 +110,6 @@ _OF_ALL = statement(
     .limit(bindparam("count")),
     ["since", "before", "count"],
 )
-_CHANGES = (
-    select(resource.c.id, *FIELDS)
-    .join(resource, resource.c.pid == versions.c.pid)
-    .where(versions.c.version > 0, versions.c.sequence > bindparam("after"))
-    .order_by(versions.c.sequence)
-    .limit(bindparam("count"))
-)
-_SINCE = statement(_CHANGES, ["after", "count"])
-_SINCE_SAFE = statement(
-    _CHANGES,
-    ["after", "count"],
-    postgres=_SINCE.postgres.replace(
-        " ORDER BY",
-        " AND version.xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint ORDER BY",
-    ),
-)
 
 
 async def get(reader: Reader, type: str, id: str) -> Stored | None:
@@ -218,11 +202,6 @@ async def _of_instance(
             stored_of(row) for row in await reader.rows(_INSTANCE, type_number(type), id, since, before, left)
         ]
     return found[:count]
-
-
-async def changes(reader: Reader, after: int, *, count: int = 100) -> list[Stored]:
-    """Versions in commit order after a `sequence`, up to the oldest transaction still running."""
-    return [stored_of(row) for row in await reader.rows(_SINCE_SAFE, after, count)]
 
 
 async def _first(reader: Reader, asked: Statement, *args: object) -> Stored | None:

@@ -21,11 +21,11 @@ from hub.store.keys import NONE, Packed, pack
 from hub.store.memory import Head
 from hub.store.names import ANY_VERSION, ASSIGNED, CHANGE_NUMBER, Change, type_number
 from hub.store.parameters import R4, Parameters
-from hub.store.reading import Stored, changes, get, history, superseded, version
+from hub.store.reading import Stored, get, history, superseded, version
 from hub.store.search import resolve
 
 __all__ = [
-    "Draft", "Stored", "Written", "changes", "delete", "draft", "get", "history", "put", "put_all", "resolve",
+    "Draft", "Stored", "Written", "delete", "draft", "get", "history", "put", "put_all", "resolve",
     "superseded", "version",
 ]  # fmt: skip
 

@@ -28,9 +28,9 @@ async def statement(client: httpx.AsyncClient, query: str = "") -> dict[str, Any
 def invariants(node: dict[str, Any], path: str) -> Iterator[str]:
     """The keys of the type's own rules that a resource breaks."""
     for rule in r4.constraints(path):
-        if rule.severity == "error" and rule.key.startswith(("cpb", "tcp", "opd")):
-            if not fhirpath.compile(rule.expression).truth(node, {"resource": node}):
-                yield rule.key
+        ours = rule.severity == "error" and rule.key.startswith(("cpb", "tcp", "opd"))
+        if ours and not fhirpath.compile(rule.expression).truth(node, {"resource": node}):
+            yield rule.key
     for name in r4.members(path):
         values = node.get(name)
         for value in values if isinstance(values, list) else [values]:

@@ -93,7 +93,8 @@ async def test_elements_do_not_speak_of_what_is_included_and_summaries_do(client
     "path",
     ["Observation?_summary=all", "Observation/o?_summary=count", "Observation?_elements=nothing",
      "Observation/o?_elements=Observation.nothing", "Observation?_summary=text&_include=Observation:subject",
-     "Observation?_summary=true&_elements=note", "Observation/o/_history?_summary=x", "Observation?_total=many",
+     "Observation?_summary=true&_elements=note", "Observation/o/_history?_summary=x",
+     "Observation?_total=many",
      "Observation?_contained=yes", "Observation?_containedType=x", "Observation?_count=ten",
      "Observation?_sort=nothing"],
 )  # fmt: skip

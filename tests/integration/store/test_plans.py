@@ -60,7 +60,8 @@ async def test_a_walk_seeks_its_place(store: Store, number: int, paged: bool) ->
         after = ("a",) if walk.kind == "name" else _key(walk)
     made, args = driven(walk, after=after, full=False)
     if store.postgres:
-        return await _on_postgres(store, walk, made, [*args, 20], paged)
+        await _on_postgres(store, walk, made, [*args, 20], paged)
+        return
     plan = [row[3] for row in await store.rows(_Explained(made), *args, 20)]
     seeks = [line for line in plan if re.match(r"SEARCH (index_|head|type_history)", line)]
     assert seeks and not any(re.match(r"SCAN (index_|head|type_history|resource)", line) for line in plan)

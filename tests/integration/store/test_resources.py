@@ -14,7 +14,6 @@ from hub.store import Store, Tx, statement
 from hub.store.resources import (
     Draft,
     Written,
-    changes,
     delete,
     draft,
     get,
@@ -231,9 +230,6 @@ async def test_history_of_a_type_and_of_everything(store: Store, ticking: Any) -
     assert [one.id for one in first + rest] == ["p4", "p3", "p2", "p1", "p0"]
     assert [one.id for one in await history(store, count=2)] == ["o", "p4"]
     assert [one.id for one in await history(store, "Patient", since=first[1].updated)] == ["p4", "p3"]
-    ahead = await changes(store, 0, count=4)
-    assert [one.id for one in ahead] == ["p0", "p1", "p2", "p3"]
-    assert [one.id for one in await changes(store, ahead[-1].sequence)] == ["p4", "o"]
 
 
 async def test_changed_is_told_inside_the_transaction(store: Store) -> None:

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from hub import content
-from hub.store import Tx, statement
+from hub.store import Tx
 from hub.store import subscriptions as table
-from hub.store.flow import subscription_generation
 from hub.store.resources import draft, put
 from tests.integration.subscriptions.conftest import opened
 from tests.integration.subscriptions.endpoints import Endpoint
@@ -83,12 +83,17 @@ async def test_what_commits_after_a_subscription_is_active_is_told(
     assert len(await two[0].rows()) == 1
 
 
+WITHOUT_LOCK = """CREATE OR REPLACE FUNCTION subscription_generation_seen() RETURNS bigint
+LANGUAGE sql VOLATILE AS 'SELECT value FROM subscription_generation WHERE one = 1'"""
+
+
 async def test_without_the_lock_a_change_would_be_missed(
-    two: tuple[Scene, Scene], endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+    two: tuple[Scene, Scene], endpoint: Endpoint, postgres_url: str
 ) -> None:
     """The negative control of the test before."""
-    plain = statement(subscription_generation.select().with_only_columns(subscription_generation.c.value))
-    monkeypatch.setattr(table, "_GENERATION", plain)
+    connection = await asyncpg.connect(postgres_url)
+    await connection.execute(WITHOUT_LOCK)
+    await connection.close()
     active_first, told = await interleaved(two, endpoint)
     assert active_first and told == 0
 
