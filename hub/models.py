@@ -18,6 +18,8 @@ from base64 import b64encode
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from hub import r4
 from hub.errors import InvalidResource, Misconfigured, NotSupported
 
@@ -82,7 +84,10 @@ def read(resource: bytes | dict[str, Any]) -> Any:
     Raises InvalidResource with every issue when it is not valid R4, NotSupported for the types in REFUSED.
     """
     body = resource if isinstance(resource, bytes) else r4.untree(resource)
-    type_name = r4.resource_type(body)
+    try:
+        type_name = r4.resource_type(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidResource("expected a resource as FHIR JSON: an object with its resourceType") from error
     made = model(type_name)
     r4.decode(body)
     tree = r4.tree(body)

@@ -125,9 +125,8 @@ def of_body(declared: str, accepted: frozenset[str]) -> Format | None:
     media, parameters = media_of(declared)
     if media not in accepted:
         found = f"found {media[:100]}" if media else "found none"
-        names = " or ".join(
-            sorted(one for one in accepted if one.startswith("application/") and "fhir" in one)
-        )
+        known = ("application/fhir+json", "application/fhir+xml", "application/json-patch+json")
+        names = " or ".join(one for one in known if one in accepted)
         raise UnsupportedMediaType(f"Content-Type: expected {names or min(accepted)}, {found}")
     if parameters.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
         raise UnsupportedMediaType("Content-Type: expected charset=utf-8")

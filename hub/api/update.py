@@ -64,8 +64,13 @@ def check_id(head: Head, id: str) -> None:
 def target_of(head: Head, found: str | None, new_id: str) -> str:
     """Where a conditional update goes: the match, the client's id, or a new one."""
     if found is not None:
-        if head.id is not None:
-            check_id(head, found)
+        if head.id not in (None, found):
+            text = (
+                f"the criteria match {head.resource_type}/{found} and the body has another id; leave it out"
+            )
+            raise BadRequest(
+                issues=[Issue(code="invalid", diagnostics=text, expression=f"{head.resource_type}.id")]
+            )
         return found
     if head.id is None:
         return new_id

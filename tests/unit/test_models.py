@@ -95,6 +95,14 @@ def test_what_is_not_valid_is_refused_with_its_place() -> None:
     assert refused.value.issues[0].expression == "Patient.gender"
 
 
+@pytest.mark.parametrize(
+    "body", [b"", b"x", b"[]", b"{}", b'"Patient"', b'{"resourceType":5}', b'{"a":"\xff"}']
+)
+def test_what_is_no_resource_at_all_is_refused_like_one_that_is_not_valid(body: bytes) -> None:
+    with pytest.raises((InvalidResource, NotSupported), match=r"resource"):
+        models.read(body)
+
+
 @pytest.mark.skipif("HUB_TEST_DATA" not in os.environ, reason="HUB_TEST_DATA names no folder")
 def test_official_examples_come_back_as_they_were() -> None:
     folder = Path(os.environ["HUB_TEST_DATA"]) / "fhir-r4" / "examples"

@@ -86,7 +86,7 @@ async def test_a_conditional_update_keeps_to_the_ids_it_is_given(client: httpx.A
     same = await client.put(url, json=patient("1", id="mine", active=True))
     assert (same.status_code, same.headers["etag"]) == (200, 'W/"2"')
     other = await client.put(url, json=patient("1", id="yours"))
-    assert other.status_code == 400 and issue(other)
+    assert other.status_code == 400 and "Patient/mine" in issue(other)["diagnostics"]
     taken = await client.put(f"/fhir/Patient?identifier={SYSTEM}|2", json=patient("2", id="mine"))
     assert (taken.status_code, issue(taken)["code"]) == (409, "conflict")
     assert (await client.get("/fhir/Patient/mine")).headers["etag"] == 'W/"2"'

@@ -281,7 +281,7 @@ async def test_xml_patch_is_refused_by_name(client: httpx.AsyncClient, patient: 
         "/fhir/Patient/p1", content=b"<diff/>", headers={"Content-Type": "application/xml-patch+xml"}
     )
     assert answer.status_code == 415
-    issue(answer)
+    assert "application/json-patch+json" in issue(answer)["diagnostics"]
 
 
 async def test_conditional_patch_changes_the_one_match(
