@@ -26,7 +26,7 @@ from hub.store.backend import Tx
 from hub.store.inbox import Held, Kept
 from hub.store.outbox import Row
 from hub.store.resources import Draft, draft, get, put_all
-from hub.store.search import resolve
+from hub.store.search.planner import resolve
 from hub.understanding import LONG, Elsewhere, Source, Understanding, Understood
 
 log = logging.getLogger("hub.pipeline")

@@ -17,9 +17,9 @@ from hub.conversations import references
 from hub.errors import NotFound
 from hub.store import Store, inbox, outbox, talks
 from hub.store.inbox import Kept
-from hub.store.parsing import parse_query
 from hub.store.resources import Stored, history
-from hub.store.search import search
+from hub.store.search.parsing import parse_query
+from hub.store.search.planner import search
 
 PAGE = 200
 FOLLOWED = ("SupplyRequest", "SupplyDelivery")

@@ -19,7 +19,7 @@ from hub.api.exchange import Answer, Api, Ask, Interaction
 from hub.api.outcome import BadRequest
 from hub.api.read import unchanged
 from hub.errors import Issue
-from hub.store import asking
+from hub.store.search import asking
 
 MODES = ("full", "normative", "terminology")
 NORMATIVE = frozenset(

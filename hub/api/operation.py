@@ -14,7 +14,7 @@ from hub.api.exchange import Answer, Api, Ask, Interaction, Parameters
 from hub.api.outcome import BadRequest, MethodNotAllowed
 from hub.errors import Issue, NotFound, NotSupported
 from hub.store import resources
-from hub.store.search import parse_query, search
+from hub.store.search.planner import parse_query, search
 
 PAGE = 500
 MOST = 100_000

@@ -9,11 +9,11 @@ from hub.api import bundle
 from hub.api.exchange import Answer, Api, Ask, Interaction, Parameters
 from hub.api.shape import Shape
 from hub.errors import Issue, NotFound
-from hub.store.across import Across, parse_across, search_across
-from hub.store.controls import MAX_COUNT
-from hub.store.membership import confine, types_in
-from hub.store.query import InvalidSearch, Query
-from hub.store.search import Hit, Page, parse_query, search
+from hub.store.search.across import Across, parse_across, search_across
+from hub.store.search.controls import MAX_COUNT
+from hub.store.search.membership import confine, types_in
+from hub.store.search.planner import Hit, Page, parse_query, search
+from hub.store.search.query import InvalidSearch, Query
 
 CURSOR = "_cursor"
 _FORM = frozenset({"_format", "_pretty"})

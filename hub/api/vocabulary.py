@@ -17,7 +17,7 @@ from hub import r4
 from hub.errors import Gone, NotFound, NotSupported
 from hub.store import resources
 from hub.store.names import type_number
-from hub.store.search import parse_query, search
+from hub.store.search.planner import parse_query, search
 from hub.store.statements import statement
 from hub.store.store import Store
 from hub.store.tables import type_history

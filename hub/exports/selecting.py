@@ -9,13 +9,13 @@ from hub.exports import members
 from hub.exports.asked import Asked, Criteria
 from hub.store import asof
 from hub.store.asof import Then
-from hub.store.candidates import Found, filled
-from hub.store.conditions import Batched, Checked, Condition, Ids
-from hub.store.criteria import conditions_of
 from hub.store.exports import Row
-from hub.store.including import references
 from hub.store.keys import Packed, looked_at
-from hub.store.search import parse_query, search_found
+from hub.store.search.candidates import Found, filled
+from hub.store.search.conditions import Batched, Checked, Condition, Ids
+from hub.store.search.criteria import conditions_of
+from hub.store.search.including import references
+from hub.store.search.planner import parse_query, search_found
 from hub.store.store import Store
 
 

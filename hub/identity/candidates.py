@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from hub.identity.person import Person
 from hub.store.backend import Reader
-from hub.store.search import Hit, parse_query, search
+from hub.store.search.planner import Hit, parse_query, search
 from hub.terminology.identifiers import ID_CARD_SYSTEM
 
 EACH = 100

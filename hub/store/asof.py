@@ -14,12 +14,12 @@ from sqlalchemy import bindparam, func, select
 
 from hub import r4
 from hub.store.backend import Reader
-from hub.store.candidates import Found
-from hub.store.drivers import padded
 from hub.store.extracting import extracted
 from hub.store.keys import pack
 from hub.store.names import CHANGE_NUMBER, type_number
 from hub.store.parameters import Parameters
+from hub.store.search.candidates import Found
+from hub.store.search.drivers import padded
 from hub.store.statements import Statement, statement
 from hub.store.tables import head, history, resource, version
 

@@ -8,7 +8,7 @@ from typing import cast
 import msgspec
 
 from hub import r4
-from hub.store.unions import unions
+from hub.store.search.unions import unions
 
 Equal = tuple[int, int]
 Text = tuple[int, str]
@@ -147,7 +147,7 @@ def without(rows: Packed, numbers: frozenset[int]) -> Packed:
 
 class Rows(msgspec.Struct):
     """Index rows with their resource's number, in the order of the tables' columns: none for what other rows
-    tell as well (`PRESENT`, `hub.store.unions`)."""
+    tell as well (`PRESENT`, `hub.store.search.unions`)."""
 
     equal: list[tuple[int, int, int, int]] = msgspec.field(default_factory=list)
     text: list[tuple[int, str, int]] = msgspec.field(default_factory=list)

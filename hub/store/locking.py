@@ -9,8 +9,8 @@ import msgspec
 
 from hub import r4
 from hub.store.backend import Reader
-from hub.store.query import Query
-from hub.store.values import parts_of_token
+from hub.store.search.query import Query
+from hub.store.search.values import parts_of_token
 
 
 class _Identified(msgspec.Struct):

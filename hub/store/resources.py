@@ -22,7 +22,7 @@ from hub.store.memory import Head
 from hub.store.names import ANY_VERSION, ASSIGNED, CHANGE_NUMBER, Change, type_number
 from hub.store.parameters import R4, Parameters
 from hub.store.reading import Stored, get, history, superseded, version
-from hub.store.search import resolve
+from hub.store.search.planner import resolve
 
 __all__ = [
     "Draft", "Stored", "Written", "delete", "draft", "get", "history", "put", "put_all", "resolve",

@@ -12,7 +12,7 @@ from hub.clock import Clock
 from hub.store.backend import Changed, Row, Terms, Tx
 from hub.store.memory import Memory
 from hub.store.parameters import Parameters
-from hub.store.sizes import Sizes
+from hub.store.search.sizes import Sizes
 from hub.store.statements import Statement
 
 T = TypeVar("T")

@@ -18,7 +18,7 @@ from hub import r4
 from hub.clock import Clock
 from hub.errors import Issue, RuleBroken
 from hub.store.parameters import R4, Parameters
-from hub.store.query import InvalidSearch
+from hub.store.search.query import InvalidSearch
 from hub.subscriptions.criteria import parse
 from hub.subscriptions.endpoints import Endpoints
 from hub.subscriptions.payload import PAYLOADS, offered

@@ -16,12 +16,12 @@ import msgspec
 from hub import r4
 from hub.errors import Issue
 from hub.store.backend import Tx
-from hub.store.conditions import Equal, Ids, Keyed, Range, Text
-from hub.store.criteria import conditions_of
 from hub.store.parameters import Parameters
-from hub.store.query import InvalidSearch, Query, wrong
 from hub.store.resources import Written
-from hub.store.search import parse_query, search_ids
+from hub.store.search.conditions import Equal, Ids, Keyed, Range, Text
+from hub.store.search.criteria import conditions_of
+from hub.store.search.planner import parse_query, search_ids
+from hub.store.search.query import InvalidSearch, Query, wrong
 from hub.store.statements import Statement
 
 _PLAIN = frozenset({"", "missing", "not", *r4.TYPES})

@@ -24,8 +24,8 @@ from hub.store.backend import Tx
 from hub.store.current import look_locked
 from hub.store.outbox import Row
 from hub.store.parameters import Parameters
-from hub.store.query import InvalidSearch
 from hub.store.resources import Written, draft, get, put
+from hub.store.search.query import InvalidSearch
 from hub.store.store import Store
 from hub.subscriptions.acceptance import Acceptance, ends, with_status
 from hub.subscriptions.criteria import Criteria, compiled, parse

@@ -23,7 +23,7 @@ import uvloop
 
 from hub.store import Store, Tx, open_store
 from hub.store.resources import Draft, draft, get, put, put_all
-from hub.store.search import parse_query, search
+from hub.store.search.planner import parse_query, search
 
 IDENTITY = "urn:oid:2.16.156.10011.1.3"
 

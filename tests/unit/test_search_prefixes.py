@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.store.conditions import Prefix, Span, distance
-from hub.store.escapes import BadValue, is_legal, split, unescape
-from hub.store.values import date_span, number_span, quantity
+from hub.store.search.conditions import Prefix, Span, distance
+from hub.store.search.escapes import BadValue, is_legal, split, unescape
+from hub.store.search.values import date_span, number_span, quantity
 
 PREFIXES: tuple[Prefix, ...] = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap")
 MOMENTS = range(-1, 10)

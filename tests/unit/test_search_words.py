@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from hub.store.escapes import BadValue
-from hub.store.words import check_words, matcher
+from hub.store.search.escapes import BadValue
+from hub.store.search.words import check_words, matcher
 
 
 def _found(value: str, div: str, code: str = "_text") -> bool:

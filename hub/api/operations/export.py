@@ -22,8 +22,8 @@ from hub.api.shape import Shape
 from hub.errors import HubError, Issue, NotSupported
 from hub.exports import Asked, Criteria, Level
 from hub.store import reading
-from hub.store.controls import CONTROLS
-from hub.store.search import parse_query
+from hub.store.search.controls import CONTROLS
+from hub.store.search.planner import parse_query
 
 STATUS_PATH = "$export-status"
 FILE_PATH = "$export-file"

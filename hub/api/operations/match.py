@@ -12,7 +12,7 @@ from hub.api.exchange import Answer, Api, Ask, Offered
 from hub.api.parameters import given, wrong
 from hub.errors import Issue
 from hub.identity import Agreement
-from hub.store.search import Hit
+from hub.store.search.planner import Hit
 
 GRADE = "http://hl7.org/fhir/StructureDefinition/match-grade"
 COUNT = 50

@@ -19,7 +19,7 @@ from hub.api.parameters import Given
 from hub.api.read import read
 from hub.store import notices
 from hub.store import subscriptions as table
-from hub.store.search import parse_query, search
+from hub.store.search.planner import parse_query, search
 from hub.subscriptions import CHANNEL
 
 URL = "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/backport-subscription-status"

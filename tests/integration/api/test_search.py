@@ -124,3 +124,11 @@ async def test_a_parameter_without_a_value_is_left_out(client: httpx.AsyncClient
     deleted = await client.delete("/fhir/Patient?identifier=")
     assert deleted.status_code == 400
     assert (await client.get("/fhir/Patient")).json()["entry"]
+
+
+async def test_a_refused_modifier_of_a_reference_is_answered_with_those_there_are(
+    client: httpx.AsyncClient,
+) -> None:
+    refused = await client.get("/fhir/Observation?subject:Nobody=1")
+    assert refused.status_code == 400
+    assert ":above, :below, :identifier, :missing, :{type}" in issue(refused)["diagnostics"]

@@ -7,8 +7,8 @@ from typing import Any
 from hub import r4
 from hub.messages import Message
 from hub.store import Store
-from hub.store.parsing import parse_query
-from hub.store.search import search
+from hub.store.search.parsing import parse_query
+from hub.store.search.planner import search
 from tests.integration.flow.parts import channel, pipeline
 
 MSH = "MSH|^~\\&|HIS|H37050200001|HUB|HUB|{time}||OMP^O09^OMP_O09|{time}|P|2.4|||||CHN|UNICODE UTF-8"

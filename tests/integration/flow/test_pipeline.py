@@ -16,9 +16,9 @@ from hub.errors import InvalidMessage, Issue
 from hub.hookspecs import Rule
 from hub.messages import Message
 from hub.store import Store, inbox
-from hub.store.parsing import parse_query
 from hub.store.resources import draft, history, put
-from hub.store.search import search
+from hub.store.search.parsing import parse_query
+from hub.store.search.planner import search
 from hub.testing import PEOPLE
 from tests.integration.flow.parts import Fake, channel, pipeline, registration
 

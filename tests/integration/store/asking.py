@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from hub.store import Store, Tx
-from hub.store.across import parse_across, search_across
 from hub.store.resources import put_all
-from hub.store.search import Page, parse_query, search
+from hub.store.search.across import parse_across, search_across
+from hub.store.search.planner import Page, parse_query, search
 from tests.integration.store.samples import any_draft
 
 

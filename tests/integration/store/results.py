@@ -6,7 +6,7 @@ from typing import Any
 
 from hub.store import Store, Tx
 from hub.store.resources import delete, put_all
-from hub.store.search import Page, parse_query, search
+from hub.store.search.planner import Page, parse_query, search
 from tests.integration.store.samples import any_draft
 
 

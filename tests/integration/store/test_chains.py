@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from hub.errors import status_of
-from hub.store import Store, linked
-from hub.store.query import InvalidSearch
-from hub.store.search import parse_query
+from hub.store import Store
+from hub.store.search import linked
+from hub.store.search.planner import parse_query
+from hub.store.search.query import InvalidSearch
 from tests.integration.store.asking import ids, keep, observation, page, patient, reference
 
 

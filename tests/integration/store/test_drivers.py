@@ -6,11 +6,11 @@ import random
 from typing import Any
 
 from hub.store import Store, Tx
-from hub.store.candidates import Plan, candidates
-from hub.store.counting import can_drive
-from hub.store.criteria import conditions_of
 from hub.store.resources import put_all
-from hub.store.search import parse_query, search_found
+from hub.store.search.candidates import Plan, candidates
+from hub.store.search.counting import can_drive
+from hub.store.search.criteria import conditions_of
+from hub.store.search.planner import parse_query, search_found
 from tests.integration.store.samples import any_draft, identifier
 
 _FAMILIES = ["Zhao", "Qian", "Sun", "Li", "Zhou", "Müller", "Muir"]

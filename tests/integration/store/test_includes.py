@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from hub.errors import NotSupported
-from hub.store import Store, including
+from hub.store import Store
 from hub.store.backend import Reader
+from hub.store.search import including
 from tests.integration.store.results import asked, stored
 
 

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import func, literal_column, select
 
 from hub.errors import TooCostly
-from hub.store import Store, candidates, open_store, sqlite
+from hub.store import Store, open_store, sqlite
+from hub.store.search import candidates
 from hub.store.statements import Statement, statement
 from tests.integration.store.asking import ids, keep, patient
 

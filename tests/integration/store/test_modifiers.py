@@ -8,9 +8,9 @@ import pytest
 
 from hub.errors import NotFound, status_of
 from hub.store import Store
-from hub.store.asking import MODIFIERS
-from hub.store.query import InvalidSearch
-from hub.store.search import parse_query
+from hub.store.search.asking import MODIFIERS
+from hub.store.search.planner import parse_query
+from hub.store.search.query import InvalidSearch
 from tests.integration.store.asking import ids, keep, page, patient, reference
 
 UNICODE = "http://unitsofmeasure.org"

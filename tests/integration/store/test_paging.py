@@ -94,7 +94,7 @@ async def test_what_no_longer_matches_is_not_shown(store: Store, ticking: Any) -
 async def test_so_many_changes_that_they_are_not_followed_still_give_pages(
     store: Store, ticking: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hub.store.paging.MAX_MOVED", 2)
+    monkeypatch.setattr("hub.store.search.paging.MAX_MOVED", 2)
     for number in range(8):
         await stored(store, _person(number))
     page = await asked(store, "Patient?_count=3")

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from hub.store import Store
-from hub.store.conditions import Equal, Keyed, Present, Range, Span, Text, Updated, Wanted
-from hub.store.drivers import driven
+from hub.store.search.conditions import Equal, Keyed, Present, Range, Span, Text, Updated, Wanted
+from hub.store.search.drivers import driven
+from hub.store.search.walks import Walk, walks_of
 from hub.store.statements import Statement
-from hub.store.walks import Walk, walks_of
 
 MOMENT = 1.6e15
 WALKS: list[Walk] = [

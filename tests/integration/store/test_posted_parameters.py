@@ -16,7 +16,7 @@ from hub.store import Store, open_store
 from hub.store.filling import CHUNK, Filler
 from hub.store.parameters import Unfinished
 from hub.store.resources import delete, put, put_all
-from hub.store.search import parse_query, search
+from hub.store.search.planner import parse_query, search
 from hub.store.statements import statement
 from hub.store.tables import index_equal, index_range, index_text
 from tests.integration.store.samples import any_draft, patient

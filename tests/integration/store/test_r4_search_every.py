@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 from hub import r4
 from hub.store import Store
-from hub.store.asking import LATER, MODIFIERS
-from hub.store.query import InvalidSearch
-from hub.store.search import parse_query, search
+from hub.store.search.asking import LATER, MODIFIERS
+from hub.store.search.planner import parse_query, search
+from hub.store.search.query import InvalidSearch
 
 WITHOUT = {("Patient", "age"), ("Patient", "birthOrderBoolean"), ("Patient", "part-agree")}
 """What docs/reference/deviations.md names."""

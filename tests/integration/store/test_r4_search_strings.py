@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hub.store import Store
-from hub.store.query import InvalidSearch
-from hub.store.search import parse_query
+from hub.store.search.planner import parse_query
+from hub.store.search.query import InvalidSearch
 from tests.integration.store.asking import ids, keep, page, patient
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from hub.store import Store
-from hub.store.query import InvalidSearch
-from hub.store.search import parse_query
+from hub.store.search.planner import parse_query
+from hub.store.search.query import InvalidSearch
 from tests.integration.store.asking import ids, keep, observation, patient, reference
 
 UCUM = "http://unitsofmeasure.org"

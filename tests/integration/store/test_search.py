@@ -10,7 +10,7 @@ import pytest
 from hub.errors import NotSupported, status_of
 from hub.store import Store, Tx
 from hub.store.resources import delete, put, put_all, resolve
-from hub.store.search import Page, parse_query, search
+from hub.store.search.planner import Page, parse_query, search
 from tests.integration.store.samples import IDENTITY, any_draft, identifier, patient
 
 BASE = "http://127.0.0.1:8080/fhir"

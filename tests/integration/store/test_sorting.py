@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from hub.errors import NotSupported
-from hub.store import Store, counting, ordering
+from hub.store import Store
+from hub.store.search import counting, ordering
 from tests.integration.store.results import asked, ids, pages, stored
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from hub.store import Store, Tx
-from hub.store.across import parse_across
-from hub.store.query import InvalidSearch
-from hub.store.search import parse_query, resolve
+from hub.store.search.across import parse_across
+from hub.store.search.planner import parse_query, resolve
+from hub.store.search.query import InvalidSearch
 from tests.integration.store.asking import ids, keep, observation, page, patient, reference
 
 UCUM = "http://unitsofmeasure.org"

@@ -7,10 +7,10 @@ from typing import get_args
 
 import pytest
 
-from hub.store.conditions import Keyed, Prefix, Range, Span
 from hub.store.keys import Packed
+from hub.store.search.conditions import Keyed, Prefix, Range, Span
+from hub.store.search.walks import Subject, place, walks_of
 from hub.store.tables import NARROW, POINT
-from hub.store.walks import Subject, place, walks_of
 
 PREFIXES = get_args(Prefix)
 DAY = 86_400_000_000

@@ -206,9 +206,7 @@ def test_ages_and_ranges_are_quantities() -> None:
 
 
 def test_money_has_its_currency_as_unit() -> None:
-    found = keys(
-        resourceType="Invoice", status="issued", totalGross={"value": 105.00, "currency": "CNY"}
-    )
+    found = keys(resourceType="Invoice", status="issued", totalGross={"value": 105.00, "currency": "CNY"})
     param = number("Invoice", "totalgross")
     assert (param, 105.0, 105.0) in found.ranges
     assert (param, r4.hash_token("urn:iso:std:iso:4217", "CNY"), 105.0, 105.0) in found.composites

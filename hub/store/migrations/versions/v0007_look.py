@@ -38,7 +38,7 @@ END $$
 """
 """Every statement of a function has a snapshot of its own: what is looked at is what is there once the locks
 are held. No row: somebody holds a lock that may not be waited for. A transaction has its number before it
-takes a place in commit order: `hub.store.paging` relies on it."""
+takes a place in commit order: `hub.store.search.paging` relies on it."""
 
 
 def upgrade() -> None:

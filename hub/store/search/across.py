@@ -16,17 +16,17 @@ from sqlalchemy import bindparam, func, select
 
 from hub import r4
 from hub.errors import Issue
-from hub.store import ordering, paging
 from hub.store.backend import Reader
-from hub.store.candidates import Found, Plan, filled
-from hub.store.counting import best
-from hub.store.criteria import conditions_of
-from hub.store.including import Node, included
 from hub.store.names import TYPE_NAME
 from hub.store.parameters import R4, Parameters
-from hub.store.parsing import parse_query
-from hub.store.query import InvalidSearch, Query, wrong
-from hub.store.search import Hit, Page, search, search_found
+from hub.store.search import ordering, paging
+from hub.store.search.candidates import Found, Plan, filled
+from hub.store.search.counting import best
+from hub.store.search.criteria import conditions_of
+from hub.store.search.including import Node, included
+from hub.store.search.parsing import parse_query
+from hub.store.search.planner import Hit, Page, search, search_found
+from hub.store.search.query import InvalidSearch, Query, wrong
 from hub.store.statements import statement
 from hub.store.tables import type_history
 

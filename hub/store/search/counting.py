@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hub.store.backend import Reader
-from hub.store.candidates import Plan, candidates
-from hub.store.conditions import Condition, Either, Equal, Ids, Keyed, Present, Range, Text, Updated
-from hub.store.drivers import driven
+from hub.store.search.candidates import Plan, candidates
+from hub.store.search.conditions import Condition, Either, Equal, Ids, Keyed, Present, Range, Text, Updated
+from hub.store.search.drivers import driven
+from hub.store.search.walks import walks_of
 from hub.store.store import Store
-from hub.store.walks import walks_of
 
 ENOUGH = 2000
 """Beyond this many rows a condition counts as common."""

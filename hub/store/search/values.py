@@ -12,8 +12,8 @@ from math import isinf
 from typing import cast
 
 from hub import clock, r4
-from hub.store.conditions import Prefix, Span
-from hub.store.escapes import BadValue, split, unescape
+from hub.store.search.conditions import Prefix, Span
+from hub.store.search.escapes import BadValue, split, unescape
 
 _PREFIXES = frozenset({"eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"})
 _DATE = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+ -]\d\d:\d\d)?)?)?)?", re.ASCII)

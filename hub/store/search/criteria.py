@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from hub.store.backend import Reader
-from hub.store.canonical import is_canonical
-from hub.store.compiling import TERMINOLOGY, conditions, is_mime, updated
-from hub.store.concepts import concepts
-from hub.store.conditions import Checked, Condition, Equal, Ids
-from hub.store.hierarchy import relatives
-from hub.store.linked import Find, chained, reversed_chain
-from hub.store.listed import listed
-from hub.store.query import Asked, Query
+from hub.store.search.canonical import is_canonical
+from hub.store.search.compiling import TERMINOLOGY, conditions, is_mime, updated
+from hub.store.search.concepts import concepts
+from hub.store.search.conditions import Checked, Condition, Equal, Ids
+from hub.store.search.hierarchy import relatives
+from hub.store.search.linked import Find, chained, reversed_chain
+from hub.store.search.listed import listed
+from hub.store.search.query import Asked, Query
 
 MAX_IDS = 1000
 """More ids than this do not drive a search."""

@@ -12,10 +12,10 @@ from typing import Any
 from hub import r4
 from hub.r4.hashes import folded, folded_text
 from hub.store import extracting
-from hub.store.conditions import Span
-from hub.store.escapes import split, unescape
-from hub.store.query import Asked
-from hub.store.tokens import token_test, tokens_in
+from hub.store.search.conditions import Span
+from hub.store.search.escapes import split, unescape
+from hub.store.search.query import Asked
+from hub.store.search.tokens import token_test, tokens_in
 
 _PARTS = frozenset(
     [
@@ -38,7 +38,7 @@ _PARTS = frozenset(
 def certain(asked: Asked, body: bytes) -> bool:
     """Whether the body really holds one of the values.
 
-    Plain tokens, and what `hub.store.compiling` leaves to the body: strings, `:below`, canonical versions
+    Plain tokens, and what `search.compiling` leaves to the body: strings, `:below`, canonical versions
     and composites with a string. True for everything else.
     """
     kind, modifier = asked.parameter.type, asked.modifier

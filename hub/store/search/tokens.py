@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from hub import r4
-from hub.store.values import parts_of_token
+from hub.store.search.values import parts_of_token
 
 _EXACT = frozenset({"Identifier", "code", "boolean", "id", "uri", "canonical"})
 _CODED = frozenset({"Coding", "CodeableConcept", "code"})

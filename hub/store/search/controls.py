@@ -6,7 +6,7 @@ http://hl7.org/fhir/R4/search.html#return
 from __future__ import annotations
 
 from hub import r4
-from hub.store.query import Include, Order, Query, Unknown, wrong
+from hub.store.search.query import Include, Order, Query, Unknown, wrong
 
 MAX_COUNT = 1000
 

@@ -18,12 +18,12 @@ from sqlalchemy import bindparam, select
 
 from hub import r4
 from hub.store.backend import Reader, Row
-from hub.store.candidates import Found, Plan, held, matches
 from hub.store.extracting import extracted
 from hub.store.keys import unpack
 from hub.store.names import CHANGE_NUMBER, type_number
 from hub.store.parameters import Parameters
-from hub.store.query import InvalidSearch, Query
+from hub.store.search.candidates import Found, Plan, held, matches
+from hub.store.search.query import InvalidSearch, Query
 from hub.store.statements import statement
 from hub.store.tables import history, resource, type_history, version
 

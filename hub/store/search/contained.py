@@ -13,14 +13,14 @@ import msgspec
 
 from hub import r4
 from hub.store.backend import Reader, Row
-from hub.store.conditions import Condition
-from hub.store.drivers import driven
 from hub.store.extracting import extracted
-from hub.store.including import Node
 from hub.store.keys import pack
-from hub.store.linked import Inner, meets
-from hub.store.query import Query
-from hub.store.walks import Walk
+from hub.store.search.conditions import Condition
+from hub.store.search.drivers import driven
+from hub.store.search.including import Node
+from hub.store.search.linked import Inner, meets
+from hub.store.search.query import Query
+from hub.store.search.walks import Walk
 
 INSIDE = -2
 """The driver that a cursor names where it goes on among contained resources."""

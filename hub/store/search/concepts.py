@@ -8,11 +8,11 @@ from __future__ import annotations
 from hub import r4
 from hub.errors import HubError, Issue
 from hub.store.backend import Reader, Terms
-from hub.store.compiling import equals
-from hub.store.conditions import Condition
-from hub.store.escapes import unescape
-from hub.store.query import Asked, InvalidSearch, wrong
-from hub.store.values import parts_of_token
+from hub.store.search.compiling import equals
+from hub.store.search.conditions import Condition
+from hub.store.search.escapes import unescape
+from hub.store.search.query import Asked, InvalidSearch, wrong
+from hub.store.search.values import parts_of_token
 
 MAX_CONCEPTS = 50_000
 

@@ -27,9 +27,10 @@ from sqlalchemy.sql.expression import FromClause
 from sqlalchemy.types import TypeEngine
 
 from hub.store.backend import Reader, Row
-from hub.store.conditions import Equal
 from hub.store.names import CHANGE_NUMBER
 from hub.store.schema import Real
+from hub.store.search.conditions import Equal
+from hub.store.search.walks import Kind, Walk
 from hub.store.statements import Statement, statement
 from hub.store.tables import (
     LASTING,
@@ -43,7 +44,6 @@ from hub.store.tables import (
     type_history,
     version,
 )
-from hub.store.walks import Kind, Walk
 
 MERGED = 16
 """Up to this many keys each are read in order and merged; more are sorted by the database."""

@@ -6,10 +6,10 @@ http://hl7.org/fhir/R4/search.html#modifiers, #chaining and #has
 from __future__ import annotations
 
 from hub import r4
-from hub.store.compiling import check
-from hub.store.escapes import BadValue
 from hub.store.parameters import Parameters
-from hub.store.query import Asked, Chained, InvalidSearch, Reverse, Unknown, wrong
+from hub.store.search.compiling import check
+from hub.store.search.escapes import BadValue
+from hub.store.search.query import Asked, Chained, InvalidSearch, Reverse, Unknown, wrong
 
 MAX_CHAIN = 10
 """Steps that a chain, or a reverse chain, may have."""
@@ -109,7 +109,8 @@ class Reading:
         if parameter.type == "reference" and {kind for _, kind, *_ in parameter.plan or ()} == {"canonical"}:
             allowed = allowed - {"identifier"}
         if modifier not in allowed and not (parameter.type == "reference" and modifier in r4.TYPES):
-            offered = ", ".join(f":{one}" for one in sorted(allowed) if one) or "none"
+            types = ["{type}"] if parameter.type == "reference" else []
+            offered = ", ".join(f":{one}" for one in [*sorted(allowed), *types] if one) or "none"
             text = f"modifier :{modifier[:40]} is not offered here; a {parameter.type} takes {offered}"
             raise self.wrong(text, "not-supported")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from hub.store.conditions import Condition
+from hub.store.search.conditions import Condition
 
 SECONDS = 60.0
 """How long a size is believed. One that is no longer right costs time, never a match."""

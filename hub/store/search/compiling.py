@@ -12,9 +12,10 @@ from datetime import UTC, tzinfo
 from functools import partial
 
 from hub import r4
-from hub.store import values as read
 from hub.store.backend import Reader
-from hub.store.conditions import (
+from hub.store.keys import Packed
+from hub.store.search import values as read
+from hub.store.search.conditions import (
     Among,
     Candidate,
     Checked,
@@ -31,12 +32,11 @@ from hub.store.conditions import (
     Updated,
     Wanted,
 )
-from hub.store.escapes import BadValue, split, unescape
-from hub.store.keys import Packed
-from hub.store.query import Asked
-from hub.store.recheck import certain, of_system
-from hub.store.tokens import token_keys
-from hub.store.words import check_words, matcher
+from hub.store.search.escapes import BadValue, split, unescape
+from hub.store.search.query import Asked
+from hub.store.search.recheck import certain, of_system
+from hub.store.search.tokens import token_keys
+from hub.store.search.words import check_words, matcher
 
 MAX_KEYS = 256
 """More keys, texts or ranges than this follow another driver instead of driving themselves."""

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 import msgspec
 
 from hub.errors import Issue
-from hub.store.asking import Reading
-from hub.store.controls import CONTROLS, check_together
-from hub.store.escapes import is_legal, split, unescape
 from hub.store.names import type_number
 from hub.store.parameters import R4, Parameters
-from hub.store.query import Asked, InvalidSearch, Query, Unknown, wrong
+from hub.store.search.asking import Reading
+from hub.store.search.controls import CONTROLS, check_together
+from hub.store.search.escapes import is_legal, split, unescape
+from hub.store.search.query import Asked, InvalidSearch, Query, Unknown, wrong
 
 MAX_VALUES = 1000
 """Values, separated by commas, that one parameter may have."""

@@ -8,8 +8,8 @@ import msgspec
 
 from hub import r4
 from hub.errors import Issue, NotSupported
-from hub.store.conditions import Condition
 from hub.store.parameters import R4, Parameters
+from hub.store.search.conditions import Condition
 
 DEFAULT_COUNT = 20
 

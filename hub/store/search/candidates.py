@@ -10,15 +10,15 @@ from typing import TypeGuard
 import msgspec
 
 from hub.store.backend import Reader, Row
-from hub.store.conditions import Batched, Checked, Condition, Equal, Ids, Keyed, Range, Updated
-from hub.store.drivers import bodies, driven
 from hub.store.keys import NONE, Packed, looked_at
-from hub.store.query import Asked
-from hub.store.recheck import certain
-from hub.store.single import is_single, main_date
+from hub.store.search.conditions import Batched, Checked, Condition, Equal, Ids, Keyed, Range, Updated
+from hub.store.search.drivers import bodies, driven
+from hub.store.search.query import Asked
+from hub.store.search.recheck import certain
+from hub.store.search.single import is_single, main_date
+from hub.store.search.unions import unions
+from hub.store.search.walks import Dated, Subject, Walk, dated, place, walks_of
 from hub.store.store import Store
-from hub.store.unions import unions
-from hub.store.walks import Dated, Subject, Walk, dated, place, walks_of
 
 FIRST, MOST = 32, 512
 TOGETHER = 64

@@ -17,12 +17,12 @@ from hub import r4
 from hub.errors import Issue
 from hub.store import reading
 from hub.store.backend import Reader
-from hub.store.drivers import driven
 from hub.store.keys import Packed, unpack
 from hub.store.names import type_number
 from hub.store.parameters import Parameters
-from hub.store.query import Include, Query
-from hub.store.walks import Walk
+from hub.store.search.drivers import driven
+from hub.store.search.query import Include, Query
+from hub.store.search.walks import Walk
 
 MAX_INCLUDED = 1000
 _REFERENCE = re.compile(rb'"reference"\s*:\s*("(?:[^"\\]|\\.)*")')

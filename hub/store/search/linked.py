@@ -14,12 +14,12 @@ import msgspec
 
 from hub import r4
 from hub.store.backend import Reader
-from hub.store.candidates import Found, filled
-from hub.store.canonical import Link, by_url, is_canonical, leads, links_of, name_of
-from hub.store.conditions import Batched, Candidate, Checked, Condition, Equal, Ids, Present
-from hub.store.including import references
 from hub.store.keys import Packed, pack, packed, unpack
-from hub.store.query import Asked, Chained, Query, Reverse
+from hub.store.search.candidates import Found, filled
+from hub.store.search.canonical import Link, by_url, is_canonical, leads, links_of, name_of
+from hub.store.search.conditions import Batched, Candidate, Checked, Condition, Equal, Ids, Present
+from hub.store.search.including import references
+from hub.store.search.query import Asked, Chained, Query, Reverse
 
 MAX_FAR = 1000
 """So many matches at the far end are named to the index; with more, candidates are asked in batches."""
@@ -45,7 +45,7 @@ class Inner(msgspec.Struct, frozen=True):
 
 def far_query(query: Query, one: Chained, ids: Sequence[str] = ()) -> Query:
     """What is asked at the far end of one step, perhaps of these resources only."""
-    from hub.store.parsing import add  # the parser reads chains, and this is how one is asked
+    from hub.store.search.parsing import add  # the parser reads chains, and this is how one is asked
 
     found = Query(one.type, query.known)
     add(found, one.asked)
@@ -197,7 +197,7 @@ async def meets(reader: Reader, conditions: Sequence[Condition], one: Candidate)
 
 def _inner(asked: Asked, reader: Reader, body: bytes) -> Iterator[tuple[str, Inner]]:
     """(type, resource) of the contained resources that a parameter leads to, or of those it holds."""
-    from hub.store.recheck import values
+    from hub.store.search.recheck import values
 
     tree = r4.tree(body)
     contained = {one.get("id"): one for one in tree.get("contained", ()) if isinstance(one, dict)}

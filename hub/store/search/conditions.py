@@ -1,6 +1,6 @@
 """What a search asks of one resource, decided on its packed index rows.
 
-Every condition can `match` rows; the ones that can also drive a search say so in `hub.store.drivers`. Some
+Every condition can `match` rows; the ones that can also drive a search say so in `search.drivers`. Some
 need more than rows: `holds` looks at the resource itself, `Batched` at others in the store.
 Prefixes are those of http://hl7.org/fhir/R4/search.html#prefix.
 """

@@ -1,7 +1,7 @@
 """Search on a type: pick what drives it, walk its index, check each candidate, add includes.
 
 Results come in the order of the driving index, or in that of `_sort`; the cursor is the place of the last hit
-(`hub.store.paging`). http://hl7.org/fhir/R4/search.html
+(`hub.store.search.paging`). http://hl7.org/fhir/R4/search.html
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from typing import Any, Literal
 import msgspec
 
 from hub.errors import Issue
-from hub.store import contained, counting, ordering, paging
 from hub.store.backend import Reader, Tx
-from hub.store.candidates import Found, Plan, candidates, filled
-from hub.store.conditions import Batched, Checked, Condition, Equal, Ids
-from hub.store.criteria import conditions_of
-from hub.store.including import Node, included
 from hub.store.locking import lock_keys
-from hub.store.paging import Cursor
 from hub.store.parameters import R4
-from hub.store.parsing import parse_query
-from hub.store.query import InvalidSearch, Query
-from hub.store.walks import place
+from hub.store.search import contained, counting, ordering, paging
+from hub.store.search.candidates import Found, Plan, candidates, filled
+from hub.store.search.conditions import Batched, Checked, Condition, Equal, Ids
+from hub.store.search.criteria import conditions_of
+from hub.store.search.including import Node, included
+from hub.store.search.paging import Cursor
+from hub.store.search.parsing import parse_query
+from hub.store.search.query import InvalidSearch, Query
+from hub.store.search.walks import place
 
 __all__ = [
     "Hit",

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from hub.r4.hashes import folded
-from hub.store.escapes import BadValue
+from hub.store.search.escapes import BadValue
 
 MAX_WORDS = 100
 _TOKEN = re.compile(r'\s*(?:([()])|"([^"]*)"|([^\s()"]+))')

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 import msgspec
 
 from hub import r4
-from hub.store.compiling import equals
-from hub.store.query import Asked, Query
-from hub.store.recheck import values
+from hub.store.search.compiling import equals
+from hub.store.search.query import Asked, Query
+from hub.store.search.recheck import values
 
 Link = tuple[str, str]
 """URL and version; an empty version in a reference means any."""

@@ -11,12 +11,12 @@ import msgspec
 
 from hub import r4
 from hub.store.backend import Reader
-from hub.store.compiling import equals
-from hub.store.conditions import Condition
-from hub.store.escapes import unescape
-from hub.store.linked import Find
-from hub.store.query import Asked, Query, wrong
 from hub.store.reading import get_many
+from hub.store.search.compiling import equals
+from hub.store.search.conditions import Condition
+from hub.store.search.escapes import unescape
+from hub.store.search.linked import Find
+from hub.store.search.query import Asked, Query, wrong
 
 PART_OF = {"Location": "partof", "Organization": "partof", "Encounter": "part-of"}
 """The types that are parts of their own kind, and the parameter that leads to the whole."""

@@ -8,8 +8,8 @@ import msgspec
 
 from hub import r4
 from hub.store.backend import Reader
-from hub.store.escapes import unescape
 from hub.store.reading import get_many
+from hub.store.search.escapes import unescape
 
 
 class _Reference(msgspec.Struct):

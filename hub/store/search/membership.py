@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from hub import r4
 from hub.store.backend import Reader
-from hub.store.conditions import Either
 from hub.store.parameters import Parameters
-from hub.store.query import Query
-from hub.store.search import search_found
+from hub.store.search.conditions import Either
+from hub.store.search.planner import search_found
+from hub.store.search.query import Query
 
 MAX_LINKED = 1000
 

@@ -16,15 +16,15 @@ from hub.errors import Issue, NotSupported
 from hub.r4 import MIN_MICROS
 from hub.store import extracting
 from hub.store.backend import Reader, Row
-from hub.store.candidates import Found, Plan, candidates, filled, scanned
-from hub.store.conditions import Equal, Present
-from hub.store.counting import ENOUGH, size_of
 from hub.store.keys import NO_VALUE, Packed, looked_at
 from hub.store.names import type_number
-from hub.store.query import Order
-from hub.store.single import main_date
-from hub.store.unions import unions
-from hub.store.walks import Bound, Walk
+from hub.store.search.candidates import Found, Plan, candidates, filled, scanned
+from hub.store.search.conditions import Equal, Present
+from hub.store.search.counting import ENOUGH, size_of
+from hub.store.search.query import Order
+from hub.store.search.single import main_date
+from hub.store.search.unions import unions
+from hub.store.search.walks import Bound, Walk
 
 MAX_SORTED = 100_000
 """Matches that are sorted without an index; more are refused as too costly."""

@@ -1,6 +1,6 @@
 """Ways through the index: each condition that can drive a search as one or more ordered scans.
 
-A walk says what it reads (`hub.store.drivers` turns it into SQL) and, in Python, which rows it holds, so that
+A walk says what it reads (`search.drivers` turns it into SQL) and, in Python, which rows it holds, so that
 a resource with several matching rows counts once: at its first place. Ranges open at the top begin at the
 value; what began before it and still lasts comes after, from the small index of wide ranges.
 """
@@ -14,11 +14,22 @@ import msgspec
 
 from hub.r4 import MAX_MICROS, MIN_MICROS
 from hub.store.backend import Row
-from hub.store.conditions import Condition, Either, Equal, Ids, Keyed, Present, Range, Span, Text, Updated
 from hub.store.keys import PRESENT, Packed
 from hub.store.names import type_number
+from hub.store.search.conditions import (
+    Condition,
+    Either,
+    Equal,
+    Ids,
+    Keyed,
+    Present,
+    Range,
+    Span,
+    Text,
+    Updated,
+)
+from hub.store.search.unions import unions
 from hub.store.tables import NARROW, POINT
-from hub.store.unions import unions
 
 Kind = Literal[
     "equal",
