@@ -140,22 +140,18 @@ def _round(
         with machine.Watch(hub.pid) as memory:
             one = Round(hub, server, volume)
             before = machine.database_bytes(url)
+            note("idle MB", memory.first / MB)
             filled = one.load("fill", 0)
-            if volume == plan.volumes[0]:
-                note("idle MB", memory.first / MB)
-                for name in WORKLOADS:
-                    if plan.wants(name) and (name != "import" or synthea()):
-                        note(name, one.measure(name, plan.seconds, seed=number))
-            else:
-                note(
-                    f"database bytes per byte of JSON, {volume}x",
-                    (machine.database_bytes(url) - before) / filled["sent_bytes"],
-                )
+            machine.settle(url)
+            grown = machine.database_bytes(url) - before
+            note(f"database bytes per byte of JSON, {volume}x", grown / filled["sent_bytes"])
             for name in SEARCH6:
                 if plan.wants("search6") or name in plan.only:
-                    note(
-                        f"{name} {volume}x", one.measure(name, plan.shape_seconds, seed=number, connections=1)
-                    )
+                    shape = one.measure(name, plan.shape_seconds, seed=number, connections=1)
+                    note(f"{name} {volume}x", shape)
+            for name in WORKLOADS if volume == plan.volumes[0] else ():
+                if plan.wants(name) and (name != "import" or synthea()):
+                    note(name, one.measure(name, plan.seconds, seed=number))
         note(f"peak MB {volume}x", memory.peak / MB)
 
 

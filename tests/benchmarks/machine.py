@@ -134,6 +134,12 @@ def _ask(url: str, text: str) -> list[tuple[Any, ...]]:
     return asyncio.run(run())
 
 
+def settle(url: str) -> None:
+    """Let PostgreSQL clean up after a load, as its own autovacuum does within minutes."""
+    if not url.startswith("sqlite"):
+        _ask(url, "VACUUM ANALYZE")
+
+
 def database_bytes(url: str) -> int:
     """How large the database is, its log not counted."""
     if url.startswith("sqlite"):
