@@ -15,8 +15,8 @@ from hub.api.operations import OFFERED
 from hub.api.routes import PREFIX, ROOT
 from hub.api.table import ASIDE, PATHS
 from hub.plugins import Plugins
-from hub.store import asking
-from hub.store.controls import CONTROLS
+from hub.store.search import asking
+from hub.store.search.controls import CONTROLS
 
 INTERACTIONS = """\
 # FHIR interactions
