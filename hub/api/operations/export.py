@@ -209,7 +209,7 @@ def _required(text: str) -> HubError:
     return BadRequest(issues=[Issue(code="required", diagnostics=text)])
 
 
-_ABOUT = "Begins in the background, needs `Prefer: respond-async`: [Bulk exports](bulk-export.md)."
+_ABOUT = "Begins in the background, needs `Prefer: respond-async`."
 _BASE = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition"
 _GUIDE = "http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"
 

@@ -109,9 +109,10 @@ class Reading:
         if parameter.type == "reference" and {kind for _, kind, *_ in parameter.plan or ()} == {"canonical"}:
             allowed = allowed - {"identifier"}
         if modifier not in allowed and not (parameter.type == "reference" and modifier in r4.TYPES):
+            who = parameter.code if parameter.code in _OWN else f"a {parameter.type}"
             types = ["{type}"] if parameter.type == "reference" else []
             offered = ", ".join(f":{one}" for one in [*sorted(allowed), *types] if one) or "none"
-            text = f"modifier :{modifier[:40]} is not offered here; a {parameter.type} takes {offered}"
+            text = f"modifier :{modifier[:40]} is not offered here; {who} takes {offered}"
             raise self.wrong(text, "not-supported")
 
     def _chained(self, parameter: r4.SearchParameter, target: str, beyond: str, depth: int) -> Asked:

@@ -132,3 +132,10 @@ async def test_a_refused_modifier_of_a_reference_is_answered_with_those_there_ar
     refused = await client.get("/fhir/Observation?subject:Nobody=1")
     assert refused.status_code == 400
     assert ":above, :below, :identifier, :missing, :{type}" in issue(refused)["diagnostics"]
+
+
+async def test_a_refused_modifier_of_a_general_parameter_speaks_of_it_alone(
+    client: httpx.AsyncClient,
+) -> None:
+    refused = await client.get("/fhir/Observation?_content:exact=x")
+    assert refused.status_code == 400 and "_content takes none" in issue(refused)["diagnostics"]
