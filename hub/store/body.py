@@ -15,6 +15,8 @@ from hub.errors import InvalidResource
 
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _string = msgspec.json.Decoder(str)
+_plain = msgspec.json.Decoder(float_hook=lambda literal: "\0" + literal).decode
+_sorted = msgspec.json.Encoder(order="sorted").encode
 _OURS = ("versionId", "lastUpdated")
 
 
@@ -27,8 +29,16 @@ class Parts(msgspec.Struct, frozen=True):
     rest: bytes
 
     def content(self) -> bytes:
-        """16 bytes that stand for everything but the id, `meta.versionId` and `meta.lastUpdated`."""
-        return hashlib.blake2b(self.meta + b"\0" + self.rest, digest_size=16).digest()
+        """16 bytes that stand for everything but the id, `meta.versionId` and `meta.lastUpdated`.
+
+        Whatever the order of members and the way a string is escaped; numbers count by their literals.
+        """
+        text = b'{"meta":{%b},"rest":{%b}}' % (self.meta, self.rest)
+        try:
+            text = _sorted(_plain(text))
+        except (msgspec.DecodeError, RecursionError):
+            pass  # whoever reads it next says what is wrong with it
+        return hashlib.blake2b(text, digest_size=16).digest()
 
     def body(self, type_name: str, id: str, version: int, updated: int) -> bytes:
         """The resource as it is stored: `resourceType`, `id` and `meta` first."""

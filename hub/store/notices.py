@@ -32,6 +32,10 @@ _AGAIN_KEY = statement(
     .values(state="pending", due=bindparam("now"), attempts=0, error=""),
     ["channel", "ordering", "now"],
 )
+_SOON_KEY = statement(
+    update(delivery).where(and_(_OF_KEY, delivery.c.state == "pending")).values(due=bindparam("now")),
+    ["channel", "ordering", "now"],
+)
 _WAITING = statement(
     select(delivery.c.state, func.count()).where(_OF_KEY).group_by(delivery.c.state), ["channel", "ordering"]
 )
@@ -61,8 +65,9 @@ async def cancel_key(tx: Tx, channel: str, ordering: str, why: str) -> int:
 
 
 async def replay_key(tx: Tx, channel: str, ordering: str) -> int:
-    """The dead letters of an ordering key go out again; how many."""
-    return await tx.run(_AGAIN_KEY, channel, ordering, tx.now)
+    """What waits of an ordering key goes out now, its dead letters among it; how many."""
+    waited = await tx.run(_SOON_KEY, channel, ordering, tx.now)
+    return waited + await tx.run(_AGAIN_KEY, channel, ordering, tx.now)
 
 
 async def waiting(reader: Reader, channel: str, ordering: str) -> dict[str, int]:

@@ -133,12 +133,17 @@ def _types(tree: dict[str, Any], code: str, url: str) -> tuple[str, ...]:
 
 
 def _try(expression: str, types: tuple[str, ...]) -> None:
-    """Compile it, and run it on an empty resource of each type: a function that is not there shows now."""
+    """Compile it, see that it fits each type, and run it on an empty resource: a member or a function that is
+    not there shows now. A branch for another type of the union is none of this one's business."""
     from hub.fhirpath import EvaluationError, InvalidExpression  # loaded when one is posted
+    from hub.fhirpath.checking import check
 
     try:
         compiled = expression_of(expression)
         for name in types:
+            for problem in check(expression, name):
+                if problem.rpartition(" has no member ")[2] not in r4.TYPES:
+                    raise _refused("expression", problem)
             tree = {"resourceType": name}
             compiled(tree, environment(tree, UTC))
     except (InvalidExpression, EvaluationError) as error:

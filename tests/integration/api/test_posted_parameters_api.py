@@ -101,6 +101,8 @@ async def test_a_transaction_can_post_one_beside_what_it_finds(client: httpx.Asy
         ({"code": "gender"}, "gender of R4"),
         ({"expression": "Patient.extension.where("}, "FHIRPath"),
         ({"base": ["Patient", "Nothing"]}, "resource type"),
+        ({"expression": "Patient.hairColour"}, "Patient has no member hairColour"),
+        ({"expression": "Patient.name.giveen | Practitioner.name"}, "has no member giveen"),
     ],
 )
 async def test_one_that_cannot_work_is_refused_with_the_reason(
