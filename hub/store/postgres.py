@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar, cast
 
 import asyncpg
 
 from hub.errors import Conflict, Retryable
 from hub.store.backend import Changed, Row
+from hub.store.connections import LOST, READERS, Connection, Connections, is_lost
 from hub.store.shrinking import grown
 from hub.store.statements import Statement
 from hub.store.store import Store, Work
@@ -25,7 +25,6 @@ from hub.store.store import Store, Work
 T = TypeVar("T")
 
 COMMITTERS = 4
-READERS = 6
 MAX_UNITS = 16
 ATTEMPTS = 10
 _AGAIN = (
@@ -34,14 +33,6 @@ _AGAIN = (
     asyncpg.UniqueViolationError,
     asyncpg.LockNotAvailableError,
 )
-_LOST = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.OperatorInterventionError,
-    OSError,
-)
-
 _PLANS = {
     "jit": "off",
     "enable_seqscan": "off",
@@ -65,61 +56,6 @@ class _Contended(Exception):
 
     def __init__(self, keys: set[int]) -> None:
         self.keys = keys
-
-
-class _Connection(asyncpg.Connection):
-    """Nothing of ours outlives a transaction, so that giving a connection back needs no round trip."""
-
-    def get_reset_query(self) -> str:
-        return ""
-
-
-class _Connections:
-    """Connections that are kept out of the pool once they were taken: taking one and giving it back costs the
-    pool as much as a query. One that failed goes back; one that was lost is ended there and then."""
-
-    def __init__(self, pool: asyncpg.Pool[Any]) -> None:
-        self._pool = pool
-        self._free: list[Any] = []
-        self._reading = asyncio.Semaphore(READERS)
-
-    async def fetch(self, text: str, args: Sequence[Any]) -> list[Any]:
-        """The rows of a SELECT, which waits while READERS others are under way."""
-        async with self._reading, self.one() as connection:
-            found: list[Any] = await connection.fetch(text, *args)
-            return found
-
-    @asynccontextmanager
-    async def one(self) -> AsyncIterator[Any]:
-        """A connection of one's own."""
-        connection = self._free.pop() if self._free else None
-        while connection is not None and connection.is_closed():
-            await self._pool.release(connection)
-            connection = self._free.pop() if self._free else None
-        if connection is None:
-            connection = await self._pool.acquire()
-        try:
-            yield connection
-        except BaseException as error:
-            if _is_lost(error):
-                connection.terminate()
-            await self._pool.release(connection)
-            raise
-        self._free.append(connection)
-
-    async def expire(self) -> None:
-        """Trust none that is open now."""
-        while self._free:
-            connection = self._free.pop()
-            connection.terminate()
-            await self._pool.release(connection)
-        await self._pool.expire_connections()
-
-    async def close(self) -> None:
-        """Give all back and end them."""
-        while self._free:
-            await self._pool.release(self._free.pop())
-        await self._pool.close()
 
 
 def _grown(statement: Statement, found: Sequence[Any]) -> list[Row]:
@@ -245,7 +181,7 @@ class PostgresStore(Store):
 
     def __init__(self, pool: asyncpg.Pool[Any], **options: Any) -> None:
         super().__init__(**options)
-        self._connections = _Connections(pool)
+        self._connections = Connections(pool)
         self._waiting: deque[_Unit] = deque()
         self._committers: set[asyncio.Task[None]] = set()
         self._busy = 0
@@ -258,7 +194,7 @@ class PostgresStore(Store):
             url,
             min_size=1,
             max_size=COMMITTERS + READERS,
-            connection_class=_Connection,
+            connection_class=Connection,
             statement_cache_size=1000,
             server_settings={"application_name": "sanyi-hub", "lock_timeout": "10s", **_PLANS},
         )
@@ -280,8 +216,8 @@ class PostgresStore(Store):
         for last in (False, True):
             try:
                 return _grown(statement, await self._connections.fetch(statement.postgres, args))
-            except _LOST as error:
-                if not _is_lost(error):
+            except LOST as error:
+                if not is_lost(error):
                     raise
                 if last:
                     raise _unreachable(error) from error
@@ -307,7 +243,7 @@ class PostgresStore(Store):
                     await self._run(batch)
                 except Exception as error:
                     for unit in batch:
-                        unit.fail(_unreachable(error) if _is_lost(error) else error)
+                        unit.fail(_unreachable(error) if is_lost(error) else error)
         finally:
             self._busy -= 1
 
@@ -378,15 +314,9 @@ async def _commit(connection: Any, shared: _Shared) -> None:
 
 async def _rollback(connection: Any, error: Exception) -> None:
     """Undo the transaction; a connection that is gone raises its own error."""
-    if _is_lost(error):
+    if is_lost(error):
         raise error
     await connection.execute("ROLLBACK")
-
-
-def _is_lost(error: BaseException) -> bool:
-    """Whether the connection is gone; asyncpg reports a wrong argument as an InterfaceError, too, and what is
-    asked of a connection whose end it has half read as an InternalClientError."""
-    return isinstance(error, _LOST) and not isinstance(error, ValueError)
 
 
 def _unreachable(error: Exception) -> Retryable:

@@ -56,6 +56,7 @@ class Watch:
         self._thread = threading.Thread(target=self._look, daemon=True)
 
     def __enter__(self) -> Watch:
+        self.seen.append(_resident(self.pid))
         self._thread.start()
         return self
 
@@ -65,10 +66,8 @@ class Watch:
         self.seen.append(_resident(self.pid))
 
     def _look(self) -> None:
-        while True:
+        while not self._stop.wait(0.25):
             self.seen.append(_resident(self.pid))
-            if self._stop.wait(0.25):
-                return
 
     @property
     def first(self) -> int:

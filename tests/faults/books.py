@@ -79,7 +79,6 @@ async def select(url: str, *statements: str) -> list[Sql]:
     """The rows of each statement."""
     if url.startswith("sqlite"):
         connection = sqlite3.connect(url.removeprefix("sqlite:///"))
-        connection.create_function("body_of", 1, grown)
         try:
             return [connection.execute(text).fetchall() for text in statements]
         finally:
@@ -93,13 +92,12 @@ async def select(url: str, *statements: str) -> list[Sql]:
 
 async def compare(county: County, url: str) -> Figures:
     """Read all books after the hub has stopped."""
-    body = "body_of(body)" if url.startswith("sqlite") else "body"
     messages, deliveries, conversations, versions, heads = await select(
         url,
         "SELECT seq, channel, key, state, kind, body FROM message WHERE in_reply_to = 0",
         "SELECT kind, state, attempts, open FROM delivery",
         "SELECT state FROM conversation",
-        f"SELECT pid, version, type, message, {body} FROM version ORDER BY sequence",
+        "SELECT pid, version, type, message, body FROM version ORDER BY sequence",
         "SELECT pid, type, version, deleted FROM head",
     )
     figures = Figures(kills=county.hub.kills, versions=len(versions))
@@ -151,7 +149,7 @@ def _settlements(figures: Figures, county: County, versions: Sql, heads: Sql) ->
     bodies: dict[int, list[dict[str, Any]]] = defaultdict(list)
     for pid, number, kind, _, body in versions:
         if (pid, number) in current and kind in (TYPE_NUMBER["Claim"], TYPE_NUMBER["ClaimResponse"]):
-            bodies[kind].append(json.loads(bytes(body), parse_float=Decimal))
+            bodies[kind].append(json.loads(grown(bytes(body)), parse_float=Decimal))
     claims, responses = bodies[TYPE_NUMBER["Claim"]], bodies[TYPE_NUMBER["ClaimResponse"]]
     settled = [one for one in responses if one["use"] == "claim" and one["outcome"] == "complete"]
     insurer = county.insurer.books()
