@@ -335,7 +335,7 @@ ASKED: dict[str, Callable[[Any, str], Asked]] = {
 }
 
 
-EVERY = int(os.environ.get("HUB_QUESTIONS_EVERY", "5"))
+EVERY = int(os.environ.get("HUB_QUESTIONS_EVERY", "12"))
 """Every so many questions are asked; 1 asks them all, which takes minutes."""
 NARROW = 4
 """Every so many of those are asked together with `_id`, too: then rows decide, not a scan of the index."""
