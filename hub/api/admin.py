@@ -40,6 +40,7 @@ def router(desk: Desk) -> APIRouter:
     _channels(routes, desk)
     _messages(routes, desk)
     _deliveries(routes, desk)
+    _causes(routes, desk)
     _hub(routes, desk)
     return routes
 
@@ -151,6 +152,10 @@ def _deliveries(routes: APIRouter, desk: Desk) -> None:
         await _record(desk, who, f"dead-letters/{id}/replay")
         row = await outbox.load(desk.store, id)
         return rows.delivery(row) if row is not None else {"id": id}
+
+
+def _causes(routes: APIRouter, desk: Desk) -> None:
+    """What deliveries come of."""
 
     @routes.get("/subscriptions", tags=["deliveries"])
     async def told() -> JsonRow:

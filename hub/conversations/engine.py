@@ -13,6 +13,7 @@ import msgspec
 
 from hub import r4
 from hub.conversations.document import Document, Step, Unknown
+from hub.conversations.doubling import check_without_effect
 from hub.conversations.neighbourhood import neighbourhood, sent_tree
 from hub.errors import Conflict, Misconfigured, NotFound
 from hub.store import outbox, talks
@@ -203,26 +204,9 @@ class Conversations:
             await self._asked(tx, talk, document, 0)
         else:
             undo = step.unknown.undo if role == "undo" and step.unknown else None
-            self._check_without_effect(row, talk, undo or step, sure=sure)
+            check_without_effect(row, talk, undo or step, sure=sure)
             await self._send(tx, talk, undo or step, place)
         return talk
-
-    def _check_without_effect(self, row: Row | None, talk: Talk, step: Step, *, sure: bool) -> None:
-        """Raise Conflict unless doing a step anew cannot double its effect."""
-        if row is None or not row.effect:
-            return
-        if row.state == "delivered":
-            raise Conflict(
-                f"{row.step} of conversation {talk.id} took effect; when its mapping is mended, "
-                f"replay its answer: message {row.reply}"
-            )
-        harmless = step.idempotent or (step.unknown is not None and step.unknown.mode == "resend")
-        if row.unanswered and not (sure or harmless):
-            raise Conflict(
-                f"nobody knows whether {row.step} of conversation {talk.id} took effect (delivery {row.id}, "
-                f"{row.kind} {row.business_id}): find out at {talk.channel}; only if it did not, retry it "
-                "with --sure"
-            )
 
     def env(self, talk: Talk) -> dict[str, Any]:
         """%facts, %settings, %step and %unknown for the documents of a conversation."""
